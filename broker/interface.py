@@ -1,0 +1,188 @@
+"""What every broker looks like to the services: the calls, their answers, and the capability check.
+
+`place`, `modify` and `cancel` return an Outcome and raise only InvalidRequest and NotSupported, before anything
+is sent. Reads return data or raise a BrokerError; an empty list is data. A subclass supplies the `_` methods.
+Instances are used from many threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from broker.manifest import Manifest
+from domain.clock import Clock
+from domain.errors import NotSupported
+from domain.model import (
+    Candle,
+    CancelOrder,
+    Depth,
+    Funds,
+    Holding,
+    Instrument,
+    Margin,
+    ModifyOrder,
+    Order,
+    PlaceOrder,
+    Position,
+    Quote,
+    Trade,
+)
+from domain.outcomes import Outcome
+
+InstrumentLookup = Callable[[str, str], Instrument | None]
+"""(broker_exchange, broker_token or broker_symbol) -> Instrument of the account's own master, None when unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSession:
+    """One account's live login.
+
+    account   our account id, as text; paper accounts are known by it at the exchange
+    tokens    what login returned (never logged); empty for paper
+    urls      overrides of the manifest's URLs, by role (a simulator, a test)
+    """
+
+    account: str
+    tokens: dict[str, str]
+    urls: dict[str, str]
+    opened_at: datetime
+    expires_at: datetime | None = None
+
+
+class Broker:
+    """A broker, for one session. See the module docstring for what may be raised."""
+
+    manifest: ClassVar[Manifest]
+
+    def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
+        self.session = session
+        self.find = find
+        self.clock = clock
+
+    # -- orders
+    def place(self, order: PlaceOrder) -> Outcome:
+        """Send a new order once."""
+        can = self.manifest.can
+        if order.instrument.exchange not in can.exchanges:
+            raise NotSupported(f"{self.manifest.title} does not trade {order.instrument.exchange}")
+        if order.order_type not in can.order_types:
+            raise NotSupported(f"{self.manifest.title} does not take {order.order_type} orders")
+        if order.product not in can.products:
+            raise NotSupported(f"{self.manifest.title} does not take product {order.product}")
+        return self._place(order)
+
+    def modify(self, change: ModifyOrder) -> Outcome:
+        """Replace the terms of a working order."""
+        if not self.manifest.can.modify:
+            raise NotSupported(f"{self.manifest.title} cannot modify orders")
+        return self._modify(change)
+
+    def cancel(self, wish: CancelOrder) -> Outcome:
+        """End a working order."""
+        return self._cancel(wish)
+
+    # -- books
+    def fetch_orders(self) -> list[Order]:
+        """Today's orders, oldest first; complete or an error, never a part."""
+        self._can_read("orders")
+        return self._fetch_orders()
+
+    def fetch_trades(self) -> list[Trade]:
+        """Today's fills, oldest first."""
+        self._can_read("trades")
+        return self._fetch_trades()
+
+    def fetch_positions(self) -> list[Position]:
+        """Net positions, those closed today included."""
+        self._can_read("positions")
+        return self._fetch_positions()
+
+    def fetch_holdings(self) -> list[Holding]:
+        self._can_read("holdings")
+        return self._fetch_holdings()
+
+    def fetch_funds(self) -> Funds:
+        self._can_read("funds")
+        return self._fetch_funds()
+
+    def fetch_margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        """What these orders together would block."""
+        self._can_read("margin")
+        return self._fetch_margin(orders)
+
+    # -- market data
+    def fetch_quotes(self, instruments: Sequence[Instrument]) -> list[Quote | None]:
+        """One quote an instrument, in the order asked; None where the broker has none."""
+        self._can_read("quotes")
+        return self._fetch_quotes(instruments)
+
+    def fetch_depth(self, instrument: Instrument) -> Depth:
+        self._can_read("depth")
+        return self._fetch_depth(instrument)
+
+    def fetch_candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
+        """Bars of one interval, both dates included, ascending. NotSupported for an undeclared interval."""
+        self._can_read("candles")
+        if interval not in self.manifest.can.intervals:
+            raise NotSupported(f"{self.manifest.title} has no interval '{interval}'")
+        return self._fetch_candles(instrument, interval, start, end)
+
+    def fetch_instruments(
+        self, folder: Path, progress: Callable[[str, int, int], None]
+    ) -> Iterable[Instrument]:
+        """Download and parse the master. `progress(stage, done, total)`; `folder` is for temporary files."""
+        self._can_read("instruments")
+        return self._fetch_instruments(folder, progress)
+
+    def close(self) -> None:
+        """Give back sockets and pools. Safe to call twice."""
+
+    # -- for subclasses
+    def _can_read(self, what: str) -> None:
+        if what not in self.manifest.can.reads:
+            raise NotSupported(f"{self.manifest.title} does not offer {what}")
+
+    def _place(self, order: PlaceOrder) -> Outcome:
+        raise NotSupported("place")
+
+    def _modify(self, change: ModifyOrder) -> Outcome:
+        raise NotSupported("modify")
+
+    def _cancel(self, wish: CancelOrder) -> Outcome:
+        raise NotSupported("cancel")
+
+    def _fetch_orders(self) -> list[Order]:
+        raise NotSupported("orders")
+
+    def _fetch_trades(self) -> list[Trade]:
+        raise NotSupported("trades")
+
+    def _fetch_positions(self) -> list[Position]:
+        raise NotSupported("positions")
+
+    def _fetch_holdings(self) -> list[Holding]:
+        raise NotSupported("holdings")
+
+    def _fetch_funds(self) -> Funds:
+        raise NotSupported("funds")
+
+    def _fetch_margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+        raise NotSupported("margin")
+
+    def _fetch_quotes(self, instruments: Sequence[Instrument]) -> list[Quote | None]:
+        raise NotSupported("quotes")
+
+    def _fetch_depth(self, instrument: Instrument) -> Depth:
+        raise NotSupported("depth")
+
+    def _fetch_candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
+        raise NotSupported("candles")
+
+    def _fetch_instruments(
+        self, folder: Path, progress: Callable[[str, int, int], None]
+    ) -> Iterable[Instrument]:
+        raise NotSupported("instruments")

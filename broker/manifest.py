@@ -1,0 +1,160 @@
+"""A broker's facts as data: `manifest.toml` read into a frozen Manifest, without importing the broker.
+
+Screens, tests, docs and services read capabilities here; nothing asks for a broker's name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from domain.model import Exchange, OrderType, Product
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginField:
+    """One field of the login form. `secret` fields are encrypted at rest and never shown or logged."""
+
+    name: str
+    label: str
+    secret: bool = False
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How a session begins.
+
+    kind    "none" (paper), "redirect", "totp", "oauth", "key", "token"
+    fields  kept credentials; ask: what a person types at each login (a TOTP, a PIN)
+    expires_at  "HH:MM" IST of the daily logout, "" when sessions do not end daily
+    """
+
+    kind: str = "none"
+    fields: tuple[LoginField, ...] = ()
+    ask: tuple[LoginField, ...] = ()
+    expires_at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a broker can do; anything else is refused with NotSupported before bytes leave.
+
+    reads    of: orders trades positions holdings funds quotes depth candles margin gtt instruments
+    streams  of: ltp quote depth orders
+    orders   how updates arrive: "stream", "postback", "poll"
+    """
+
+    exchanges: frozenset[Exchange]
+    order_types: frozenset[OrderType]
+    products: frozenset[Product]
+    reads: frozenset[str]
+    streams: frozenset[str] = frozenset()
+    order_updates: str = "poll"
+    gtt: frozenset[str] = frozenset()
+    intervals: tuple[str, ...] = ()
+    amo: bool = False
+    modify: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Rates and sizes; 0 means not known and then not enforced.
+
+    requests   calls a second by endpoint class ("orders", "quotes", "candles", "default")
+    book_lag   seconds an accepted order may be absent from the order book
+    tag        longest client_order_id the broker carries; 0 means it carries none
+    """
+
+    requests: dict[str, float] = field(default_factory=dict)
+    symbols_per_socket: int = 0
+    sockets: int = 1
+    quotes_per_call: int = 1
+    candles_per_call: int = 0
+    book_lag: float = 2.0
+    tag: int = 0
+    depth_levels: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything about a broker that is a fact."""
+
+    name: str
+    title: str
+    family: str
+    docs: str
+    urls: dict[str, str]
+    can: Capabilities
+    limits: Limits
+    login: Login
+    proven: str = "simulator"
+    notes: tuple[str, ...] = ()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one manifest.toml. Raises ValueError naming the file and what is wrong in it."""
+    try:
+        with path.open("rb") as file:
+            return _manifest(tomllib.load(file))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error!r}") from error
+
+
+def _manifest(raw: dict[str, object]) -> Manifest:
+    known = {"name", "title", "family", "docs", "urls", "can", "limits", "login", "proven", "notes"}
+    if unknown := set(raw) - known:
+        raise ValueError(f"unknown keys {sorted(unknown)}")
+    name = str(raw["name"])
+    return Manifest(
+        name=name,
+        title=str(raw.get("title", name.title())),
+        family=str(raw.get("family", "")),
+        docs=str(raw.get("docs", "")),
+        urls={k: str(v) for k, v in _table(raw, "urls").items()},
+        can=_capabilities(_table(raw, "can")),
+        limits=Limits(**_table(raw, "limits")),  # type: ignore[arg-type]
+        login=_login(_table(raw, "login")),
+        proven=str(raw.get("proven", "simulator")),
+        notes=tuple(str(note) for note in _list(raw, "notes")),
+    )
+
+
+def _capabilities(can: dict[str, object]) -> Capabilities:
+    return Capabilities(
+        exchanges=frozenset(Exchange(str(e)) for e in _list(can, "exchanges")),
+        order_types=frozenset(OrderType(str(t)) for t in _list(can, "order_types")),
+        products=frozenset(Product(str(p)) for p in _list(can, "products")),
+        reads=frozenset(str(r) for r in _list(can, "reads")),
+        streams=frozenset(str(s) for s in _list(can, "streams")),
+        order_updates=str(can.get("order_updates", "poll")),
+        gtt=frozenset(str(g) for g in _list(can, "gtt")),
+        intervals=tuple(str(i) for i in _list(can, "intervals")),
+        amo=bool(can.get("amo", False)),
+        modify=bool(can.get("modify", True)),
+    )
+
+
+def _login(login: dict[str, object]) -> Login:
+    return Login(
+        kind=str(login.get("kind", "none")),
+        fields=tuple(LoginField(**f) for f in _list(login, "fields")),  # type: ignore[arg-type]
+        ask=tuple(LoginField(**f) for f in _list(login, "ask")),  # type: ignore[arg-type]
+        expires_at=str(login.get("expires_at", "")),
+    )
+
+
+def _table(raw: dict[str, object], key: str) -> dict[str, object]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} is not a table")
+    return value
+
+
+def _list(raw: dict[str, object], key: str) -> list[object]:
+    value = raw.get(key, [])
+    if not isinstance(value, list):
+        raise ValueError(f"{key} is not a list")
+    return value
