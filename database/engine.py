@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class Database:
         self._pending: list[_Member[Any]] = []
         self._pending_lock = threading.Lock()
         self._open: set[Connection] = set()
+        self._commits = 0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -76,6 +77,17 @@ class Database:
         if member.error is not None:
             raise member.error
         return member.result  # type: ignore[return-value]
+
+    def version(self) -> tuple[int, int] | None:
+        """Changes whenever anything was committed to this store since this thread last asked; None: cannot tell.
+
+        Comparable only within one thread. For caches that must never be stale.
+        """
+        if not self.is_sqlite:
+            return None
+        raw = self._connection().connection.driver_connection
+        assert raw is not None
+        return self._commits, raw.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         """Close every connection this object opened. Threads that still use it fail."""
@@ -123,6 +135,7 @@ class Database:
         try:
             for member in group:
                 self._run(connection, member, alone=len(group) == 1)
+            self._commits += 1
             connection.exec_driver_sql("COMMIT")
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
@@ -140,6 +153,13 @@ class Database:
             member.error = error
             connection.exec_driver_sql("ROLLBACK TO member")
         connection.exec_driver_sql("RELEASE member")
+
+
+def new_id(result: CursorResult[Any]) -> int:
+    """The primary key an insert was given."""
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def open_database(url: str, name: str, data_dir: Path) -> Database:

@@ -496,7 +496,10 @@ class Tick(NamedTuple):
 
 
 class Candle(NamedTuple):
-    """One bar; `start` is the bar's opening instant, epoch seconds UTC (a day bar: 00:00 UTC of its IST date)."""
+    """One bar.
+
+    start  the opening instant, epoch seconds UTC; of a day bar: 00:00 UTC of its IST date
+    """
 
     start: int
     open: float

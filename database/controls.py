@@ -1,0 +1,173 @@
+"""What the gate reads inside its one transaction: limits, kill switches, send slots.
+
+An account without a controls row cannot trade: the row is written when the account is made, and a row that is
+missing or cannot be read refuses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, insert, select, update
+
+from database.metadata import ORDERS
+from database.types import Money, Quantity, UtcTime, from_micros, to_micros
+
+CONTROLS = Table(
+    "controls",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("strategy", String(128), primary_key=True),
+    Column("max_quantity", Quantity),
+    Column("max_value", Money),
+    Column("max_open_orders", Integer),
+    Column("max_orders_per_day", Integer),
+    Column("max_orders_per_second", Integer),
+    Column("max_day_loss", Money),
+    Column("price_collar_percent", Quantity),
+    Column("duplicate_window_ms", Integer),
+    Column("allowed_symbols", Text),
+    Column("allowed_products", Text),
+    Column("split_entries", Boolean, nullable=False),
+    Column("queue_seconds", Integer, nullable=False),
+    Column("algo_id", String(32), nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
+KILLS = Table(
+    "kill_switches",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("engaged_at", UtcTime, nullable=False),
+    Column("engaged_by", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+SLOTS = Table(
+    "send_slots",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("exchange", String(16), primary_key=True),
+    Column("sent", Text, nullable=False),
+)
+
+EVERY_ACCOUNT = 0
+"""The account id under which a kill switch holds for all accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Limits of one account (strategy "") or of one strategy on it. None means not limited.
+
+    max_value             rupees of one order, at its price or the last price
+    max_day_loss          rupees, positive; realised plus unrealised below -this refuses new risk
+    price_collar_percent  how far a limit price may lie from the last price
+    duplicate_window_ms   an identical order within it is refused
+    allowed_symbols       "EXCHANGE:SYMBOL" patterns with *, space separated; allowed_products likewise
+    split_entries         freeze-quantity splitting also for entries
+    queue_seconds         how long an order may wait for a send slot
+    """
+
+    account_id: int
+    strategy: str = ""
+    max_quantity: Decimal | None = None
+    max_value: Decimal | None = None
+    max_open_orders: int | None = None
+    max_orders_per_day: int | None = None
+    max_orders_per_second: int | None = None
+    max_day_loss: Decimal | None = None
+    price_collar_percent: Decimal | None = None
+    duplicate_window_ms: int | None = None
+    allowed_symbols: str | None = None
+    allowed_products: str | None = None
+    split_entries: bool = False
+    queue_seconds: int = 12
+    algo_id: str = ""
+
+
+_NAMES = tuple(field.name for field in fields(Controls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """An engaged kill switch; account_id EVERY_ACCOUNT holds for all."""
+
+    account_id: int
+    engaged_at: datetime
+    engaged_by: str
+    reason: str
+
+
+def load(
+    connection: Connection, account_id: int, strategy: str = "", *, lock: bool = False
+) -> Controls | None:
+    """The row, None when there is none. `lock` holds it for the transaction (PostgreSQL; SQLite has one writer)."""
+    query = select(*(CONTROLS.c[name] for name in _NAMES)).where(
+        CONTROLS.c.account_id == account_id, CONTROLS.c.strategy == strategy
+    )
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    return None if row is None else Controls(**row)
+
+
+def save(connection: Connection, controls: Controls, now: datetime) -> None:
+    """Insert or replace."""
+    values = {name: getattr(controls, name) for name in _NAMES} | {"changed_at": now}
+    where = (CONTROLS.c.account_id == controls.account_id, CONTROLS.c.strategy == controls.strategy)
+    if connection.execute(update(CONTROLS).where(*where).values(**values)).rowcount == 0:
+        connection.execute(insert(CONTROLS).values(**values))
+
+
+def ensure(connection: Connection, account_id: int, now: datetime) -> None:
+    """Write an account's first, unlimited row if it has none."""
+    if load(connection, account_id) is None:
+        save(connection, Controls(account_id=account_id), now)
+
+
+def killed(connection: Connection, account_id: int) -> Kill | None:
+    """The kill switch that holds for an account, its own before the general one."""
+    query = select(KILLS).where(KILLS.c.account_id.in_([account_id, EVERY_ACCOUNT]))
+    row = connection.execute(query.order_by(KILLS.c.account_id.desc())).mappings().first()
+    return None if row is None else Kill(**row)
+
+
+def kills(connection: Connection) -> list[Kill]:
+    return [Kill(**row) for row in connection.execute(select(KILLS)).mappings()]
+
+
+def engage(connection: Connection, kill: Kill) -> None:
+    """Engage; an engaged switch keeps its first time and words."""
+    if connection.execute(select(KILLS).where(KILLS.c.account_id == kill.account_id)).first() is None:
+        values = {field.name: getattr(kill, field.name) for field in fields(Kill)}
+        connection.execute(insert(KILLS).values(**values))
+
+
+def release(connection: Connection, account_id: int) -> bool:
+    """Release; False when it was not engaged."""
+    return connection.execute(KILLS.delete().where(KILLS.c.account_id == account_id)).rowcount == 1
+
+
+def take_slot(connection: Connection, account_id: int, exchange: str, now: datetime, per_second: int) -> bool:
+    """Take one of `per_second` sends in any rolling second; False when none is free."""
+    where = (SLOTS.c.account_id == account_id, SLOTS.c.exchange == exchange)
+    text = connection.execute(select(SLOTS.c.sent).where(*where)).scalar()
+    sent: list[int] = json.loads(text) if text else []
+    micros = to_micros(now)
+    recent = [moment for moment in sent if moment > micros - 1_000_000]
+    if len(recent) >= per_second:
+        return False
+    value = json.dumps([*recent, micros])
+    if connection.execute(update(SLOTS).where(*where).values(sent=value)).rowcount == 0:
+        connection.execute(insert(SLOTS).values(account_id=account_id, exchange=exchange, sent=value))
+    return True
+
+
+def next_slot(connection: Connection, account_id: int, exchange: str, per_second: int) -> datetime | None:
+    """When the next send becomes free; None when one is free already or none was ever taken."""
+    text = connection.execute(
+        select(SLOTS.c.sent).where(SLOTS.c.account_id == account_id, SLOTS.c.exchange == exchange)
+    ).scalar()
+    sent: list[int] = json.loads(text) if text else []
+    return from_micros(sent[-per_second] + 1_000_000) if len(sent) >= per_second else None

@@ -1,0 +1,189 @@
+"""Orders as the brokers last told them, and every transition in the account's own gapless numbering."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from database.metadata import ORDERS
+from database.types import Money, Quantity, UtcTime
+from domain.model import Exchange, Mode, Order, OrderEvent, OrderState, OrderType, Product, Side
+
+
+def _order_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("broker", String(32), nullable=False),
+        Column("mode", String(8), nullable=False),
+        Column("order_id", String(64), nullable=False),
+        Column("client_order_id", String(16), nullable=False),
+        Column("symbol", String(64), nullable=False),
+        Column("exchange", String(16), nullable=False),
+        Column("side", String(4), nullable=False),
+        Column("quantity", Quantity, nullable=False),
+        Column("filled", Quantity, nullable=False),
+        Column("disclosed_quantity", Quantity, nullable=False),
+        Column("order_type", String(8), nullable=False),
+        Column("product", String(8), nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("price", Money),
+        Column("trigger_price", Money),
+        Column("average_price", Money),
+        Column("reason", Text, nullable=False),
+        Column("status_word", String(64), nullable=False),
+        Column("strategy", String(128), nullable=False),
+        Column("placed_at", UtcTime, nullable=False),
+        Column("updated_at", UtcTime, nullable=False),
+    )
+
+
+ORDER_ROWS = Table(
+    "orders",
+    ORDERS,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
+    *_order_columns(),
+    UniqueConstraint("account_id", "broker", "order_id"),
+    Index("ix_orders_placed", "account_id", "placed_at"),
+    Index("ix_orders_state", "account_id", "state"),
+)
+
+EVENTS = Table(
+    "order_events",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("source", String(16), nullable=False),
+    *_order_columns(),
+)
+
+CURSORS = Table(
+    "update_cursors",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("broker", String(32), primary_key=True),
+    Column("seq", Integer, nullable=False),
+)
+
+_ORDER = tuple(field.name for field in fields(Order))
+
+
+def _order(row: RowMapping) -> Order:
+    values: dict[str, Any] = {name: row[name] for name in _ORDER}
+    values["exchange"] = Exchange(values["exchange"])
+    values["side"] = Side(values["side"])
+    values["order_type"] = OrderType(values["order_type"])
+    values["product"] = Product(values["product"])
+    values["state"] = OrderState(values["state"])
+    return Order(**values)
+
+
+def known(connection: Connection, account_id: int, broker: str, order_id: str) -> Order | None:
+    """The order as last recorded."""
+    query = select(ORDER_ROWS).where(
+        ORDER_ROWS.c.account_id == account_id,
+        ORDER_ROWS.c.broker == broker,
+        ORDER_ROWS.c.order_id == order_id,
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _order(row)
+
+
+def working(connection: Connection, account_id: int, broker: str) -> list[Order]:
+    """Orders not yet final, oldest first."""
+    final = [state.value for state in OrderState if state.is_final]
+    query = select(ORDER_ROWS).where(
+        ORDER_ROWS.c.account_id == account_id,
+        ORDER_ROWS.c.broker == broker,
+        ORDER_ROWS.c.state.not_in(final),
+    )
+    rows = connection.execute(query.order_by(ORDER_ROWS.c.placed_at)).mappings()
+    return [_order(row) for row in rows]
+
+
+def record(
+    connection: Connection,
+    account_id: int,
+    broker: str,
+    mode: Mode,
+    order: Order,
+    source: str,
+    now: datetime,
+) -> OrderEvent:
+    """Keep an order's new state and its event, in one numbering. The caller has checked the transition."""
+    seq = last_seq(connection, account_id) + 1
+    values = {name: getattr(order, name) for name in _ORDER} | {"broker": broker, "mode": mode.value}
+    event = {**values, "account_id": account_id, "seq": seq, "at": now, "source": source}
+    connection.execute(insert(EVENTS).values(**event))
+    where = (
+        ORDER_ROWS.c.account_id == account_id,
+        ORDER_ROWS.c.broker == broker,
+        ORDER_ROWS.c.order_id == order.order_id,
+    )
+    row = {**values, "account_id": account_id, "last_seq": seq}
+    if connection.execute(update(ORDER_ROWS).where(*where).values(**row)).rowcount == 0:
+        connection.execute(insert(ORDER_ROWS).values(**row))
+    return OrderEvent(
+        account_id=account_id, seq=seq, order=order, at=now, source=source, mode=mode, broker=broker
+    )
+
+
+def last_seq(connection: Connection, account_id: int) -> int:
+    """The number of the account's newest event, 0 before the first."""
+    query = select(func.max(EVENTS.c.seq)).where(EVENTS.c.account_id == account_id)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def after(connection: Connection, account_id: int, seq: int, limit: int) -> list[OrderEvent]:
+    """Events numbered above `seq`, in order."""
+    query = select(EVENTS).where(EVENTS.c.account_id == account_id, EVENTS.c.seq > seq)
+    rows = connection.execute(query.order_by(EVENTS.c.seq).limit(limit)).mappings()
+    return [
+        OrderEvent(
+            account_id=account_id,
+            seq=row["seq"],
+            order=_order(row),
+            at=row["at"],
+            source=row["source"],
+            mode=Mode(row["mode"]),
+            broker=row["broker"],
+        )
+        for row in rows
+    ]
+
+
+def timeline(connection: Connection, account_id: int, order_id: str) -> list[OrderEvent]:
+    """Every event of one order, oldest first."""
+    query = select(EVENTS.c.seq).where(EVENTS.c.account_id == account_id, EVENTS.c.order_id == order_id)
+    seqs = [int(seq) for seq in connection.execute(query.order_by(EVENTS.c.seq)).scalars()]
+    return [after(connection, account_id, seq - 1, 1)[0] for seq in seqs]
+
+
+def cursor(connection: Connection, account_id: int, broker: str) -> int:
+    """How far a broker's own numbered updates were read; 0 before the first."""
+    query = select(CURSORS.c.seq).where(CURSORS.c.account_id == account_id, CURSORS.c.broker == broker)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def move_cursor(connection: Connection, account_id: int, broker: str, seq: int) -> None:
+    where = (CURSORS.c.account_id == account_id, CURSORS.c.broker == broker)
+    if connection.execute(update(CURSORS).where(*where).values(seq=seq)).rowcount == 0:
+        connection.execute(insert(CURSORS).values(account_id=account_id, broker=broker, seq=seq))

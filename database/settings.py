@@ -1,0 +1,36 @@
+"""Small named values of the platform (current instrument files, one-time codes), JSON text each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Column, Connection, String, Table, Text, delete, insert, select, update
+
+from database.metadata import PLATFORM
+
+SETTINGS = Table(
+    "settings",
+    PLATFORM,
+    Column("name", String(96), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+
+def load(connection: Connection, name: str) -> Any | None:
+    """The value, None when it was never saved."""
+    text = connection.execute(select(SETTINGS.c.value).where(SETTINGS.c.name == name)).scalar()
+    return None if text is None else json.loads(text)
+
+
+def save(connection: Connection, name: str, value: Any) -> None:
+    """Insert or replace."""
+    text = json.dumps(value)
+    changed = connection.execute(update(SETTINGS).where(SETTINGS.c.name == name).values(value=text))
+    if changed.rowcount == 0:
+        connection.execute(insert(SETTINGS).values(name=name, value=text))
+
+
+def forget(connection: Connection, name: str) -> bool:
+    """Delete; False when there was nothing."""
+    return connection.execute(delete(SETTINGS).where(SETTINGS.c.name == name)).rowcount == 1
