@@ -160,7 +160,7 @@ class Settings:
     fernet_keys        newest first: the first encrypts, all decrypt
     host_server        public URL of the web server; derived from host and port when not set
     websocket_url      public URL of the feed; likewise
-    session_expiry_time  IST
+    session_expiry_time, in IST
     trusted_proxies    networks whose X-Forwarded-* headers are believed
     web_workers        web processes; more than one needs redis_url
     """
@@ -303,8 +303,8 @@ def _check_together(settings: Settings) -> None:
 def ensure_env_file(where: Places) -> bool:
     """Write a new install's `.env` (mode 0600) from the sample. True when it wrote.
 
-    An existing file is left as it is, except that FERNET_KEYS is added to one that was brought from elsewhere:
-    it lacks the variable, and nothing is stored yet.
+    An existing file is left as it is, but FERNET_KEYS is added to one brought from elsewhere: it lacks the
+    variable, and nothing is stored yet.
     """
     where.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not where.env_file.exists():

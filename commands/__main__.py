@@ -1,0 +1,54 @@
+"""`python -m commands VERB ...`: imports that verb alone and runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from commands import verbs
+from config import SettingsError
+from domain.errors import PlatformError
+
+
+def parser_for(verb: str) -> argparse.ArgumentParser:
+    """The command line of one verb."""
+    module = importlib.import_module(f"commands.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"manage.py {verb}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="an install of its own in DIR, with its own .env (default: var/)",
+    )
+    parser.set_defaults(run=module.run)
+    module.add_arguments(parser)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code of one verb. What the person can mend is one line on stderr, without a traceback."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(verbs.usage())
+        return 0
+    verb, *rest = arguments
+    if verb not in verbs.summaries():
+        print(f"There is no verb {verb!r}.\n\n{verbs.usage()}", file=sys.stderr)
+        return 2
+    parsed = parser_for(verb).parse_args(rest)
+    try:
+        return int(parsed.run(parsed))
+    except (SettingsError, PlatformError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
