@@ -1,0 +1,81 @@
+"""Bells: a topic on the bus that says "look", never what there is to see. The truth is in the database.
+
+A bell can be lost (nobody listens yet, the forwarder restarts), so whoever listens also looks now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Final, Protocol
+
+import zmq
+
+from services.bus import Bus, Socket
+
+KINDS: Final = ("order", "job", "log", "login", "broker", "account")
+
+
+def order_topic(account_id: int) -> str:
+    """An order of this account changed."""
+    return f"order|{account_id}|"
+
+
+def job_topic(job_id: int | str) -> str:
+    """A job's row changed."""
+    return f"job|{job_id}|"
+
+
+def log_topic(strategy: int | str) -> str:
+    """A hosted strategy wrote to its log."""
+    return f"log|{strategy}|"
+
+
+def login_topic(session: int | str) -> str:
+    """Something a signed-in browser session must know (password changed, session ended)."""
+    return f"login|{session}|"
+
+
+class Bell(Protocol):
+    """What services ring. `services.event_bus.EventBus` is the real one."""
+
+    def ring(self, topic: str) -> None: ...
+
+
+class EventBus:
+    """Rings bells for every process. Any thread may use it; it never waits and needs no listener."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._socket: Socket = bus.publisher()
+        self._lock = threading.Lock()
+
+    def ring(self, topic: str) -> None:
+        with self._lock:
+            self._socket.send(topic.encode(), zmq.NOBLOCK)
+
+    def close(self) -> None:
+        with self._lock:
+            self._socket.close()
+
+
+class BellListener:
+    """Hears the bells of chosen topics. One thread owns it."""
+
+    def __init__(self, bus: Bus, *prefixes: str) -> None:
+        """`prefixes` are topics, or their beginnings such as "order|"."""
+        self.socket: Socket = bus.subscriber()
+        for prefix in prefixes:
+            self.socket.subscribe(prefix.encode())
+
+    def wait(self, seconds: float) -> set[str]:
+        """Topics rung since the last call, each once; waits until the first one, at most `seconds`."""
+        if not self.socket.poll(int(seconds * 1000)):
+            return set()
+        rung = set()
+        with contextlib.suppress(zmq.Again):
+            while True:
+                rung.add(self.socket.recv(zmq.NOBLOCK).partition(b"\0")[0].decode("utf-8", "replace"))
+        return rung
+
+    def close(self) -> None:
+        self.socket.close()
