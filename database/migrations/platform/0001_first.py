@@ -1,0 +1,132 @@
+"""first"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from database import types
+
+revision = "0001_first"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "browser_sessions",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("agent", sa.String(length=256), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("seen_at", types.UtcTime(), nullable=False),
+        sa.Column("expires_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_browser_sessions")),
+    )
+    op.create_index(op.f("ix_browser_sessions_expires_at"), "browser_sessions", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_browser_sessions_user_id"), "browser_sessions", ["user_id"], unique=False)
+    op.create_table(
+        "known_devices",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("agent", sa.String(length=256), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("seen_at", types.UtcTime(), nullable=False),
+        sa.Column("trusted_until", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("hash", "user_id", name=op.f("pk_known_devices")),
+    )
+    op.create_table(
+        "login_attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("subject", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("agent", sa.String(length=256), nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_attempts")),
+    )
+    op.create_index("ix_login_attempts_address_at", "login_attempts", ["address", "at"], unique=False)
+    op.create_index("ix_login_attempts_device_at", "login_attempts", ["device", "at"], unique=False)
+    op.create_index("ix_login_attempts_subject_at", "login_attempts", ["subject", "at"], unique=False)
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.String(length=96), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
+    )
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("folded", sa.String(length=64), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("is_admin", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("disabled_at", types.UtcTime(), nullable=True),
+        sa.Column("totp_cipher", sa.Text(), nullable=True),
+        sa.Column("totp_enabled", sa.Boolean(), nullable=False),
+        sa.Column("totp_last_step", sa.Integer(), nullable=True),
+        sa.Column("recovery_hashes", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("folded", name=op.f("uq_users_folded")),
+    )
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("broker", sa.String(length=32), nullable=False),
+        sa.Column("mode", sa.String(length=8), nullable=False),
+        sa.Column("order_mode", sa.String(length=12), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("closed_at", types.UtcTime(), nullable=True),
+        sa.Column("credentials_cipher", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_accounts_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_accounts_user_id_name")),
+    )
+    op.create_index(op.f("ix_accounts_user_id"), "accounts", ["user_id"], unique=False)
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("cipher", sa.Text(), nullable=False),
+        sa.Column("last_four", sa.String(length=4), nullable=False),
+        sa.Column("scopes", sa.String(length=64), nullable=False),
+        sa.Column("addresses", sa.Text(), nullable=False),
+        sa.Column("strategy", sa.String(length=64), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("expires_at", types.UtcTime(), nullable=True),
+        sa.Column("revoked_at", types.UtcTime(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_api_keys_account_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_api_keys_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("fingerprint", name=op.f("uq_api_keys_fingerprint")),
+    )
+    op.create_index(op.f("ix_api_keys_user_id"), "api_keys", ["user_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
+    op.drop_table("api_keys")
+    op.drop_index(op.f("ix_accounts_user_id"), table_name="accounts")
+    op.drop_table("accounts")
+    op.drop_table("users")
+    op.drop_table("settings")
+    op.drop_index("ix_login_attempts_subject_at", table_name="login_attempts")
+    op.drop_index("ix_login_attempts_device_at", table_name="login_attempts")
+    op.drop_index("ix_login_attempts_address_at", table_name="login_attempts")
+    op.drop_table("login_attempts")
+    op.drop_table("known_devices")
+    op.drop_index(op.f("ix_browser_sessions_user_id"), table_name="browser_sessions")
+    op.drop_index(op.f("ix_browser_sessions_expires_at"), table_name="browser_sessions")
+    op.drop_table("browser_sessions")
