@@ -7,7 +7,7 @@ Instances are used from many threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -20,14 +20,19 @@ from domain.model import (
     Candle,
     CancelOrder,
     Depth,
+    Exchange,
     Funds,
+    Gtt,
     Holding,
     Instrument,
     Margin,
     ModifyOrder,
     Order,
+    OrderType,
+    PlaceGtt,
     PlaceOrder,
     Position,
+    Product,
     Quote,
     Trade,
 )
@@ -53,6 +58,18 @@ class BrokerSession:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a login gives. `values` is secret: kept encrypted and handed back as BrokerSession.tokens.
+
+    expires_at  when the broker ends the session; None when it does not say
+    """
+
+    user_id: str
+    values: dict[str, str]
+    expires_at: datetime | None = None
+
+
 class Broker:
     """A broker, for one session. See the module docstring for what may be raised."""
 
@@ -63,33 +80,87 @@ class Broker:
         self.find = find
         self.clock = clock
 
+    # -- login
+    @classmethod
+    def login_page(cls, values: Mapping[str, str], urls: Mapping[str, str], state: str) -> str:
+        """Where to send the person's browser; "" when the login has no page.
+
+        values  the stored fields of the manifest's login form; urls as BrokerSession.urls
+        state   comes back in the redirect where the broker carries it
+        """
+        return ""
+
+    @classmethod
+    def log_in(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
+        """Open a session with the stored fields and what was asked or came back in the redirect.
+
+        Raises LoginFailed with the broker's words, BrokerUnavailable when it was not reached.
+        """
+        raise NotSupported(f"{cls.manifest.title} has no login")
+
+    def log_out(self) -> None:
+        """End the session at the broker, as far as it offers that. Never raises for a session already over."""
+
     # -- orders
     def place(self, order: PlaceOrder) -> Outcome:
         """Send a new order once."""
-        can = self.manifest.can
-        if order.instrument.exchange not in can.exchanges:
-            raise NotSupported(f"{self.manifest.title} does not trade {order.instrument.exchange}")
-        if order.order_type not in can.order_types:
-            raise NotSupported(f"{self.manifest.title} does not take {order.order_type} orders")
-        if order.product not in can.products:
-            raise NotSupported(f"{self.manifest.title} does not take product {order.product}")
+        self.check(order.instrument.exchange, order.order_type, order.product)
         return self._place(order)
+
+    def check(self, exchange: Exchange, order_type: OrderType, product: Product) -> None:
+        """Raise NotSupported for what the manifest does not declare; asked before an order is journalled."""
+        can = self.manifest.can
+        if exchange not in can.exchanges:
+            raise NotSupported(f"{self.manifest.title} does not trade {exchange}")
+        if order_type not in can.order_types:
+            raise NotSupported(f"{self.manifest.title} does not take {order_type} orders")
+        if product not in can.products:
+            raise NotSupported(f"{self.manifest.title} does not take product {product}")
 
     def modify(self, change: ModifyOrder) -> Outcome:
         """Replace the terms of a working order."""
-        if not self.manifest.can.modify:
+        can = self.manifest.can
+        if not can.modify:
             raise NotSupported(f"{self.manifest.title} cannot modify orders")
+        if change.order_type not in can.order_types:
+            raise NotSupported(f"{self.manifest.title} does not take {change.order_type} orders")
         return self._modify(change)
 
     def cancel(self, wish: CancelOrder) -> Outcome:
         """End a working order."""
         return self._cancel(wish)
 
+    # -- triggers kept by the broker
+    def place_gtt(self, wish: PlaceGtt) -> Outcome:
+        """Leave a good-till-triggered order; the Accepted id is the trigger's."""
+        self._can_gtt(wish)
+        return self._place_gtt(wish)
+
+    def modify_gtt(self, trigger_id: str, wish: PlaceGtt) -> Outcome:
+        """Replace the prices and quantity of an active trigger."""
+        self._can_gtt(wish)
+        return self._modify_gtt(trigger_id, wish)
+
+    def cancel_gtt(self, trigger_id: str) -> Outcome:
+        """Remove an active trigger."""
+        self._can_gtt(None)
+        return self._cancel_gtt(trigger_id)
+
+    def fetch_gtts(self) -> list[Gtt]:
+        """Active triggers, newest first."""
+        self._can_gtt(None)
+        return self._fetch_gtts()
+
     # -- books
     def fetch_orders(self) -> list[Order]:
         """Today's orders, oldest first; complete or an error, never a part."""
         self._can_read("orders")
         return self._fetch_orders()
+
+    def fetch_order(self, order_id: str) -> Order | None:
+        """One of today's orders; None when the complete book does not hold it."""
+        self._can_read("orders")
+        return self._fetch_order(order_id)
 
     def fetch_trades(self) -> list[Trade]:
         """Today's fills, oldest first."""
@@ -146,6 +217,11 @@ class Broker:
         if what not in self.manifest.can.reads:
             raise NotSupported(f"{self.manifest.title} does not offer {what}")
 
+    def _can_gtt(self, wish: PlaceGtt | None) -> None:
+        offered = self.manifest.can.gtt
+        if not offered or (wish is not None and wish.kind.value not in offered):
+            raise NotSupported(f"{self.manifest.title} does not offer GTT orders of this kind")
+
     def _place(self, order: PlaceOrder) -> Outcome:
         raise NotSupported("place")
 
@@ -155,8 +231,23 @@ class Broker:
     def _cancel(self, wish: CancelOrder) -> Outcome:
         raise NotSupported("cancel")
 
+    def _place_gtt(self, wish: PlaceGtt) -> Outcome:
+        raise NotSupported("gtt")
+
+    def _modify_gtt(self, trigger_id: str, wish: PlaceGtt) -> Outcome:
+        raise NotSupported("gtt")
+
+    def _cancel_gtt(self, trigger_id: str) -> Outcome:
+        raise NotSupported("gtt")
+
+    def _fetch_gtts(self) -> list[Gtt]:
+        raise NotSupported("gtt")
+
     def _fetch_orders(self) -> list[Order]:
         raise NotSupported("orders")
+
+    def _fetch_order(self, order_id: str) -> Order | None:
+        return next((order for order in self._fetch_orders() if order.order_id == order_id), None)
 
     def _fetch_trades(self) -> list[Trade]:
         raise NotSupported("trades")

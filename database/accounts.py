@@ -27,6 +27,9 @@ from database.types import UtcTime
 from database.users import USERS
 from domain.model import Mode, OrderMode
 
+PAPER = "paper"
+"""The broker that is ours: where accounts in analyze mode trade."""
+
 ACCOUNTS = Table(
     "accounts",
     PLATFORM,
@@ -55,6 +58,11 @@ class Account:
     mode: Mode
     order_mode: OrderMode
     is_default: bool
+
+    @property
+    def venue(self) -> str:
+        """The broker that orders of this account go to in its present mode."""
+        return self.broker if self.mode is Mode.LIVE else PAPER
 
 
 FIELDS = (

@@ -236,6 +236,17 @@ def add_evidence(connection: Connection, intent_id: str, entry: dict[str, Any]) 
     connection.execute(query.values(evidence=INTENTS.c.evidence + line))
 
 
+def claimed(connection: Connection, account_id: int, broker: str) -> set[str]:
+    """Broker order ids that intents of this account are known to be."""
+    query = select(INTENTS.c.broker_order_id).where(
+        INTENTS.c.account_id == account_id,
+        INTENTS.c.broker == broker,
+        INTENTS.c.kind == IntentKind.PLACE.value,
+        INTENTS.c.broker_order_id.is_not(None),
+    )
+    return set(connection.execute(query).scalars())
+
+
 def renamed(connection: Connection, account_id: int) -> dict[str, str]:
     """Broker order id -> told id, of the account's orders whose told id is not the broker's."""
     query = select(INTENTS.c.broker_order_id, INTENTS.c.told_id).where(

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from database import accounts as account_rows
 from database import api_keys as key_rows
 from database import users as user_rows
-from database.accounts import Account
+from database.accounts import PAPER, Account
 from database.api_keys import ApiKey, KeyOwner
 from database.crypto import Vault
 from database.engine import Database
@@ -30,7 +30,6 @@ from domain.model import Mode, OrderMode
 __all__ = ["Account", "Accounts", "ApiKey", "Caller", "User"]
 
 SCOPES = frozenset({"read", "trade"})
-PAPER = "paper"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SHORTEST_PASSWORD = 8
 

@@ -1,0 +1,91 @@
+"""Live logins at brokers: one a broker account, tokens sealed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, Text, delete, insert, select, update
+
+from database.accounts import ACCOUNTS
+from database.metadata import PLATFORM
+from database.types import UtcTime
+
+BROKER_SESSIONS = Table(
+    "broker_sessions",
+    PLATFORM,
+    Column("account_id", ForeignKey(ACCOUNTS.c.id), primary_key=True),
+    Column("serial", Integer, nullable=False),
+    Column("broker_user", Text, nullable=False),
+    Column("tokens_cipher", Text, nullable=False),
+    Column("urls", Text, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("ended_at", UtcTime),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One login. `serial` grows with each; `ended_at` None while it lives; `urls` overrides the manifest's."""
+
+    account_id: int
+    serial: int
+    broker_user: str
+    tokens_cipher: str
+    urls: dict[str, str]
+    opened_at: datetime
+    expires_at: datetime | None
+    ended_at: datetime | None
+
+
+def load(connection: Connection, account_id: int) -> SessionRow | None:
+    """The account's newest login, ended or not."""
+    query = select(BROKER_SESSIONS).where(BROKER_SESSIONS.c.account_id == account_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else SessionRow(**(dict(row) | {"urls": json.loads(row["urls"])}))
+
+
+def open_session(
+    connection: Connection,
+    account_id: int,
+    *,
+    broker_user: str,
+    tokens_cipher: str,
+    urls: dict[str, str],
+    now: datetime,
+    expires_at: datetime | None,
+) -> int:
+    """Replace the account's login; returns the new serial."""
+    earlier = load(connection, account_id)
+    serial = 1 if earlier is None else earlier.serial + 1
+    values = {
+        "serial": serial,
+        "broker_user": broker_user,
+        "tokens_cipher": tokens_cipher,
+        "urls": json.dumps(urls, sort_keys=True),
+        "opened_at": now,
+        "expires_at": expires_at,
+        "ended_at": None,
+    }
+    if earlier is None:
+        connection.execute(insert(BROKER_SESSIONS).values(account_id=account_id, **values))
+    else:
+        where = BROKER_SESSIONS.c.account_id == account_id
+        connection.execute(update(BROKER_SESSIONS).where(where).values(**values))
+    return serial
+
+
+def end(connection: Connection, account_id: int, serial: int, now: datetime) -> bool:
+    """End that very login; False when it was ended or replaced already."""
+    query = update(BROKER_SESSIONS).where(
+        BROKER_SESSIONS.c.account_id == account_id,
+        BROKER_SESSIONS.c.serial == serial,
+        BROKER_SESSIONS.c.ended_at.is_(None),
+    )
+    return connection.execute(query.values(ended_at=now)).rowcount == 1
+
+
+def forget(connection: Connection, account_id: int) -> None:
+    connection.execute(delete(BROKER_SESSIONS).where(BROKER_SESSIONS.c.account_id == account_id))

@@ -1,0 +1,121 @@
+"""What the gate counts inside its transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, Connection, exists, func, select
+
+from database.events import ORDER_ROWS
+from database.intents import INTENTS, Intent
+from database.types import from_units
+from domain.model import IntentKind, IntentState, OrderState
+
+_FINAL = [state.value for state in OrderState if state.is_final]
+_IN_FLIGHT = [
+    state.value
+    for state in (IntentState.PARKED, IntentState.QUEUED, IntentState.SENDING, IntentState.UNKNOWN)
+]
+
+
+def open_orders(connection: Connection, account_id: int, strategy: str | None) -> int:
+    """Working orders plus intents on their way; of one strategy or (None) of the account."""
+    orders: list[ColumnElement[bool]] = [
+        ORDER_ROWS.c.account_id == account_id,
+        ORDER_ROWS.c.state.not_in(_FINAL),
+    ]
+    intents: list[ColumnElement[bool]] = _on_their_way(account_id)
+    if strategy is not None:
+        orders.append(ORDER_ROWS.c.strategy == strategy)
+        intents.append(INTENTS.c.strategy == strategy)
+    working = select(func.count()).select_from(ORDER_ROWS).where(*orders)
+    waiting = select(func.count()).select_from(INTENTS).where(*intents)
+    return int(connection.execute(working).scalar_one()) + int(connection.execute(waiting).scalar_one())
+
+
+def placed_since(connection: Connection, account_id: int, strategy: str | None, moment: datetime) -> int:
+    """PLACE intents made since a moment, refused ones included."""
+    where: list[ColumnElement[bool]] = [
+        INTENTS.c.account_id == account_id,
+        INTENTS.c.created_at >= moment,
+        INTENTS.c.kind == IntentKind.PLACE.value,
+    ]
+    if strategy is not None:
+        where.append(INTENTS.c.strategy == strategy)
+    return int(connection.execute(select(func.count()).select_from(INTENTS).where(*where)).scalar_one())
+
+
+def same_since(connection: Connection, intent: Intent, moment: datetime) -> bool:
+    """Whether an order of the same terms was journalled since a moment and not refused."""
+    return bool(
+        connection.execute(
+            select(
+                exists().where(
+                    INTENTS.c.account_id == intent.account_id,
+                    INTENTS.c.created_at >= moment,
+                    INTENTS.c.kind == IntentKind.PLACE.value,
+                    INTENTS.c.state != IntentState.REFUSED.value,
+                    INTENTS.c.symbol == intent.symbol,
+                    INTENTS.c.exchange == intent.exchange.value,
+                    INTENTS.c.side == intent.side.value,
+                    INTENTS.c.quantity == intent.quantity,
+                    INTENTS.c.order_type == intent.order_type.value,
+                    INTENTS.c.product == intent.product.value,
+                    INTENTS.c.price.is_not_distinct_from(intent.price),
+                    INTENTS.c.trigger_price.is_not_distinct_from(intent.trigger_price),
+                    INTENTS.c.strategy == intent.strategy,
+                )
+            )
+        ).scalar()
+    )
+
+
+def queued(connection: Connection, account_id: int, exchange: str) -> bool:
+    """Whether an order waits for a send slot of this account and exchange."""
+    return bool(
+        connection.execute(
+            select(
+                exists().where(
+                    INTENTS.c.account_id == account_id,
+                    INTENTS.c.exchange == exchange,
+                    INTENTS.c.state == IntentState.QUEUED.value,
+                )
+            )
+        ).scalar()
+    )
+
+
+def committed(connection: Connection, intent: Intent) -> Decimal:
+    """Units of the same instrument, product and side that working orders and intents may still trade."""
+    orders = select(func.sum(ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled)).where(
+        ORDER_ROWS.c.account_id == intent.account_id,
+        ORDER_ROWS.c.symbol == intent.symbol,
+        ORDER_ROWS.c.exchange == intent.exchange.value,
+        ORDER_ROWS.c.product == intent.product.value,
+        ORDER_ROWS.c.side == intent.side.value,
+        ORDER_ROWS.c.state.not_in(_FINAL),
+    )
+    intents = select(func.sum(INTENTS.c.quantity)).where(
+        *_on_their_way(intent.account_id),
+        INTENTS.c.symbol == intent.symbol,
+        INTENTS.c.exchange == intent.exchange.value,
+        INTENTS.c.product == intent.product.value,
+        INTENTS.c.side == intent.side.value,
+    )
+    return _units(connection.execute(orders).scalar()) + _units(connection.execute(intents).scalar())
+
+
+def _on_their_way(account_id: int) -> list[ColumnElement[bool]]:
+    return [
+        INTENTS.c.account_id == account_id,
+        INTENTS.c.kind == IntentKind.PLACE.value,
+        INTENTS.c.state.in_(_IN_FLIGHT),
+    ]
+
+
+def _units(value: int | Decimal | None) -> Decimal:
+    """A sum of Quantity columns, which drivers return as a Decimal already converted or as raw units."""
+    if value is None:
+        return Decimal(0)
+    return value if isinstance(value, Decimal) else from_units(value)

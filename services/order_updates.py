@@ -1,0 +1,113 @@
+"""The one door of broker news: sockets, postbacks, polls and the paper exchange all end in `apply`.
+
+Updates may come late, twice and out of order; `domain/order_states.py` decides what is new, and each new thing is
+one event in the account's own numbering. The bell rings after the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from database import events as event_rows
+from database import intents as intent_rows
+from database.engine import Database
+from domain.clock import Clock
+from domain.model import IntentState, Mode, Order, OrderEvent
+from domain.order_states import advance
+
+log = logging.getLogger(__name__)
+
+
+class OrderUpdates:
+    """Applies broker news to one orders store."""
+
+    def __init__(self, orders: Database, clock: Clock, tell: Callable[[int], None]) -> None:
+        self._db = orders
+        self._clock = clock
+        self._tell = tell
+
+    def apply(
+        self,
+        account_id: int,
+        broker: str,
+        mode: Mode,
+        orders: Sequence[Order],
+        source: str,
+        *,
+        cursor: int | None = None,
+    ) -> list[OrderEvent]:
+        """Record what is new, in the order given, in one transaction; returns the events.
+
+        cursor  the broker's own number up to which these updates reach, kept in the same transaction
+        """
+        now = self._clock.now()
+
+        def work(connection: Connection) -> list[OrderEvent]:
+            events = [
+                event
+                for order in orders
+                if (event := _take(connection, account_id, broker, mode, order, source, now)) is not None
+            ]
+            if cursor is not None:
+                event_rows.move_cursor(connection, account_id, broker, cursor)
+            return events
+
+        events = self._db.write(work)
+        if events:
+            self._tell(account_id)
+        return events
+
+    def cursor(self, account_id: int, broker: str) -> int:
+        """How far the broker's own numbered updates were applied."""
+        with self._db.read() as connection:
+            return event_rows.cursor(connection, account_id, broker)
+
+    def since(self, account_id: int, seq: int, limit: int = 500) -> list[OrderEvent]:
+        """The account's events numbered above `seq`, under the ids clients were told."""
+        with self._db.read() as connection:
+            events = event_rows.after(connection, account_id, seq, limit)
+            names = intent_rows.renamed(connection, account_id) if events else {}
+        return [_renamed(event, names) for event in events]
+
+    def last_seq(self, account_id: int) -> int:
+        with self._db.read() as connection:
+            return event_rows.last_seq(connection, account_id)
+
+
+def _take(
+    connection: Connection,
+    account_id: int,
+    broker: str,
+    mode: Mode,
+    order: Order,
+    source: str,
+    now: datetime,
+) -> OrderEvent | None:
+    known = event_rows.known(connection, account_id, broker, order.order_id)
+    news = advance(known, order)
+    if known is None and order.client_order_id:
+        _adopt(connection, account_id, order, now)
+    if news is None:
+        return None
+    return event_rows.record(connection, account_id, broker, mode, news, source, now)
+
+
+def _adopt(connection: Connection, account_id: int, order: Order, now: datetime) -> None:
+    """An update that carries our tag is evidence: it settles an intent whose outcome was unknown."""
+    intent = intent_rows.by_id(connection, order.client_order_id)
+    if intent is None or intent.account_id != account_id or intent.state is not IntentState.UNKNOWN:
+        return
+    changes = {"broker_order_id": order.order_id, "settled_at": now}
+    if intent_rows.move(connection, intent.id, IntentState.UNKNOWN, IntentState.ACCEPTED, **changes):
+        log.info("unknown outcome settled by an update account=%s intent=%s", account_id, intent.id)
+
+
+def _renamed(event: OrderEvent, names: dict[str, str]) -> OrderEvent:
+    if event.order.order_id not in names:
+        return event
+    return replace(event, order=replace(event.order, order_id=names[event.order.order_id]))

@@ -1,0 +1,221 @@
+"""What became of an order whose answer nobody could read: looked up in the broker's book, never sent again.
+
+An intent leaves UNKNOWN only on broker evidence: our tag, else the one order that fits in symbol, side, quantity,
+price, product and time, else three complete books over a long enough while in one broker session without any candidate.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from broker.interface import Broker
+from database import intents as intent_rows
+from database.engine import Database
+from database.intents import Intent
+from domain.clock import Clock
+from domain.errors import PlatformError
+from domain.model import IntentKind, IntentState, Order, OrderState
+from services.accounts import Account
+from services.order_updates import OrderUpdates
+
+log = logging.getLogger(__name__)
+
+ABANDONED = timedelta(seconds=20)
+"""A row SENDING for longer has lost its sender: every send ends within 15 seconds."""
+READS = 3
+SHORTEST = 30.0
+BEFORE = timedelta(seconds=10)
+AFTER = timedelta(seconds=90)
+
+
+class Sessions(Protocol):
+    def broker_for(self, account: Account) -> Broker: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a book says of an intent: settle it in `state`, or (None) wait."""
+
+    state: IntentState | None
+    order_id: str = ""
+    code: str = ""
+    words: str = ""
+
+
+class Reconciler:
+    """Settles UNKNOWN intents. Any process may run it: rows move by compare-and-set."""
+
+    def __init__(
+        self,
+        orders: Database,
+        clock: Clock,
+        account: Callable[[int], Account],
+        sessions: Sessions,
+        updates: OrderUpdates,
+    ) -> None:
+        self._db = orders
+        self._clock = clock
+        self._account = account
+        self._sessions = sessions
+        self._updates = updates
+
+    def unknown(self, account_id: int | None = None) -> list[Intent]:
+        """Intents whose outcome is not known, oldest first."""
+        with self._db.read() as connection:
+            return intent_rows.in_states(connection, IntentState.UNKNOWN, account_id=account_id)
+
+    def abandon_lost(self) -> int:
+        """Turn rows whose sender died into UNKNOWN; returns how many."""
+        now = self._clock.now()
+        with self._db.read() as connection:
+            sending = intent_rows.in_states(connection, IntentState.SENDING)
+        lost = [intent for intent in sending if now - (intent.sent_at or intent.created_at) > ABANDONED]
+        words = "The process that sent this ended before an answer was kept."
+        for intent in lost:
+            self._db.write(
+                lambda c, i=intent: intent_rows.move(  # type: ignore[misc]
+                    c, i.id, IntentState.SENDING, IntentState.UNKNOWN, words=words
+                )
+            )
+        return len(lost)
+
+    def look(self, intent: Intent) -> None:
+        """Read the book once for one intent and settle it if the book allows."""
+        self._look([intent])
+
+    def sweep(self) -> int:
+        """Read each concerned book once and settle what can be settled; returns how many still are unknown."""
+        self.abandon_lost()
+        groups: dict[tuple[int, str], list[Intent]] = {}
+        for intent in self.unknown():
+            groups.setdefault((intent.account_id, intent.broker), []).append(intent)
+        for intents in groups.values():
+            self._look(intents)
+        return len(self.unknown())
+
+    def _look(self, intents: Sequence[Intent]) -> None:
+        first = intents[0]
+        try:
+            account = replace(self._account(first.account_id), mode=first.mode)
+            broker = self._sessions.broker_for(account)
+            book = broker.fetch_orders()
+        except PlatformError as error:
+            log.warning("book not read account=%s broker=%s: %s", first.account_id, first.broker, error)
+            return
+        self._updates.apply(first.account_id, first.broker, first.mode, book, "reconcile")
+        for intent in intents:
+            self._settle(intent, book, broker)
+
+    def _settle(self, intent: Intent, book: Sequence[Order], broker: Broker) -> None:
+        now = self._clock.now()
+        session = broker.session.opened_at.isoformat()
+        entry = {"at": now.isoformat(), "session": session, "rows": len(book)}
+
+        def work(connection: Connection) -> Verdict:
+            current = intent_rows.by_id(connection, intent.id)
+            if current is None or current.state is not IntentState.UNKNOWN:
+                return Verdict(state=None)
+            verdict = self._judge(connection, current, book, broker, entry, now)
+            intent_rows.add_evidence(connection, intent.id, entry | {"verdict": verdict.code or "waiting"})
+            if verdict.state is not None:
+                changes: dict[str, Any] = {"code": verdict.code, "words": verdict.words, "settled_at": now}
+                if verdict.order_id:
+                    changes["broker_order_id"] = verdict.order_id
+                intent_rows.move(connection, intent.id, IntentState.UNKNOWN, verdict.state, **changes)
+            return verdict
+
+        verdict = self._db.write(work)
+        if verdict.state is not None:
+            log.info(
+                "unknown outcome settled account=%s intent=%s state=%s",
+                intent.account_id,
+                intent.id,
+                verdict.state,
+            )
+
+    def _judge(
+        self,
+        connection: Connection,
+        intent: Intent,
+        book: Sequence[Order],
+        broker: Broker,
+        entry: dict[str, Any],
+        now: datetime,
+    ) -> Verdict:
+        if intent.kind is not IntentKind.PLACE:
+            verdict = _judge_change(intent, book)
+        else:
+            taken = intent_rows.claimed(connection, intent.account_id, intent.broker)
+            verdict = _judge_place(intent, book, taken, tagged=broker.manifest.limits.tag >= len(intent.id))
+        if verdict.state is None and verdict.code == "absent" and _long_enough(intent, entry, broker, now):
+            return Verdict(
+                state=IntentState.REFUSED,
+                code="NOT_RECEIVED",
+                words="The broker's book shows no trace of it: it was not received. Nothing was sent again.",
+            )
+        return verdict
+
+
+def _judge_place(intent: Intent, book: Sequence[Order], taken: set[str], *, tagged: bool) -> Verdict:
+    for order in book:
+        if order.client_order_id == intent.id:
+            return Verdict(state=IntentState.ACCEPTED, order_id=order.order_id)
+    fits = [order for order in book if order.order_id not in taken and _fits(intent, order, tagged=tagged)]
+    if len(fits) == 1:
+        return Verdict(state=IntentState.ACCEPTED, order_id=fits[0].order_id)
+    return Verdict(state=None, code="ambiguous" if fits else "absent")
+
+
+def _fits(intent: Intent, order: Order, *, tagged: bool) -> bool:
+    """Whether an order without our tag can be this intent. At a broker that carries tags, a foreign tag rules it out."""
+    if order.client_order_id or tagged:
+        return False
+    sent = intent.sent_at or intent.created_at
+    return (
+        order.symbol == intent.symbol
+        and order.exchange == intent.exchange
+        and order.side == intent.side
+        and order.quantity == intent.quantity
+        and order.product == intent.product
+        and order.order_type == intent.order_type
+        and (order.price or None) == intent.price
+        and (order.trigger_price or None) == intent.trigger_price
+        and sent - BEFORE <= order.placed_at <= sent + AFTER
+    )
+
+
+def _judge_change(intent: Intent, book: Sequence[Order]) -> Verdict:
+    order = next((row for row in book if row.order_id == intent.target_order_id), None)
+    if order is None:
+        return Verdict(state=None, code="absent")
+    accepted = Verdict(state=IntentState.ACCEPTED, order_id=order.order_id)
+    if intent.kind is IntentKind.CANCEL:
+        if order.state is OrderState.CANCELLED:
+            return accepted
+    elif (order.quantity, order.price, order.trigger_price) == (
+        intent.quantity,
+        intent.price,
+        intent.trigger_price,
+    ):
+        return accepted
+    if order.state.is_final:
+        words = f"The order ended as {order.state} before the change took hold."
+        return Verdict(state=IntentState.REFUSED, code="TOO_LATE", words=words)
+    return Verdict(state=None, code="absent")
+
+
+def _long_enough(intent: Intent, entry: dict[str, Any], broker: Broker, now: datetime) -> bool:
+    """Whether this is at least the third complete book, over long enough, in one and the same broker session."""
+    lines = [json.loads(line) for line in intent.evidence.splitlines()]
+    reads = [line for line in lines if line["session"] == entry["session"] and line["verdict"] == "absent"]
+    if len(reads) + 1 < READS:
+        return False
+    since = datetime.fromisoformat(reads[0]["at"])
+    return (now - since).total_seconds() >= max(SHORTEST, 3 * broker.manifest.limits.book_lag)
