@@ -29,13 +29,34 @@ class Login:
 
     kind    "none" (paper), "redirect", "totp", "oauth", "key", "token"
     fields  kept credentials; ask: what a person types at each login (a TOTP, a PIN)
+    callback  the redirect's query names that may hold the code; the value goes to `log_in` under ask's name
     expires_at  "HH:MM" IST of the daily logout, "" when sessions do not end daily
+    key_format  how other installs pack several fields into BROKER_API_KEY, e.g. "user_id:::api_key"
     """
 
     kind: str = "none"
     fields: tuple[LoginField, ...] = ()
     ask: tuple[LoginField, ...] = ()
+    callback: tuple[str, ...] = ()
     expires_at: str = ""
+    key_format: str = "api_key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleWindow:
+    """One candle interval: the broker's code for it and the longest span of one call, days (0: no limit)."""
+
+    code: str
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sdk:
+    """The broker's own client library, and the date on which it last ran against our simulator ("" never)."""
+
+    name: str = ""
+    version: str = ""
+    ran: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +65,10 @@ class Capabilities:
 
     reads    of: orders trades positions holdings funds quotes depth candles margin gtt instruments
     streams  of: ltp quote depth orders
-    orders   how updates arrive: "stream", "postback", "poll"
+    order_updates  how they arrive: "stream", "postback", "poll"
+    protect  order types that its API refuses bare: sent as limits at a protected price
+    gtt      of: single two-leg
+    candles  by public interval, in the order in which they are listed; intervals are its names
     """
 
     exchanges: frozenset[Exchange]
@@ -55,6 +79,8 @@ class Capabilities:
     order_updates: str = "poll"
     gtt: frozenset[str] = frozenset()
     intervals: tuple[str, ...] = ()
+    candles: dict[str, CandleWindow] = field(default_factory=dict)
+    protect: frozenset[OrderType] = frozenset()
     amo: bool = False
     modify: bool = True
 
@@ -64,11 +90,13 @@ class Limits:
     """Rates and sizes; 0 means not known and then not enforced.
 
     requests   calls a second by endpoint class ("orders", "quotes", "candles", "default")
+    per_minute calls a minute by endpoint class
     book_lag   seconds an accepted order may be absent from the order book
     tag        longest client_order_id the broker carries; 0 means it carries none
     """
 
     requests: dict[str, float] = field(default_factory=dict)
+    per_minute: dict[str, float] = field(default_factory=dict)
     symbols_per_socket: int = 0
     sockets: int = 1
     quotes_per_call: int = 1
@@ -90,6 +118,7 @@ class Manifest:
     can: Capabilities
     limits: Limits
     login: Login
+    sdk: Sdk = Sdk()
     proven: str = "simulator"
     notes: tuple[str, ...] = ()
 
@@ -104,7 +133,20 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _manifest(raw: dict[str, object]) -> Manifest:
-    known = {"name", "title", "family", "docs", "urls", "can", "limits", "login", "proven", "notes"}
+    known = {
+        "name",
+        "title",
+        "family",
+        "docs",
+        "urls",
+        "can",
+        "limits",
+        "login",
+        "candles",
+        "sdk",
+        "proven",
+        "notes",
+    }
     if unknown := set(raw) - known:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     name = str(raw["name"])
@@ -114,15 +156,20 @@ def _manifest(raw: dict[str, object]) -> Manifest:
         family=str(raw.get("family", "")),
         docs=str(raw.get("docs", "")),
         urls={k: str(v) for k, v in _table(raw, "urls").items()},
-        can=_capabilities(_table(raw, "can")),
+        can=_capabilities(_table(raw, "can"), _candles(_table(raw, "candles"))),
         limits=Limits(**_table(raw, "limits")),  # type: ignore[arg-type]
         login=_login(_table(raw, "login")),
+        sdk=Sdk(**{k: str(v) for k, v in _table(raw, "sdk").items()}),
         proven=str(raw.get("proven", "simulator")),
         notes=tuple(str(note) for note in _list(raw, "notes")),
     )
 
 
-def _capabilities(can: dict[str, object]) -> Capabilities:
+def _candles(raw: dict[str, object]) -> dict[str, CandleWindow]:
+    return {interval: CandleWindow(**_table(raw, interval)) for interval in raw}  # type: ignore[arg-type]
+
+
+def _capabilities(can: dict[str, object], candles: dict[str, CandleWindow]) -> Capabilities:
     return Capabilities(
         exchanges=frozenset(Exchange(str(e)) for e in _list(can, "exchanges")),
         order_types=frozenset(OrderType(str(t)) for t in _list(can, "order_types")),
@@ -131,7 +178,9 @@ def _capabilities(can: dict[str, object]) -> Capabilities:
         streams=frozenset(str(s) for s in _list(can, "streams")),
         order_updates=str(can.get("order_updates", "poll")),
         gtt=frozenset(str(g) for g in _list(can, "gtt")),
-        intervals=tuple(str(i) for i in _list(can, "intervals")),
+        intervals=tuple(candles) or tuple(str(i) for i in _list(can, "intervals")),
+        candles=candles,
+        protect=frozenset(OrderType(str(t)) for t in _list(can, "protect")),
         amo=bool(can.get("amo", False)),
         modify=bool(can.get("modify", True)),
     )
@@ -142,7 +191,9 @@ def _login(login: dict[str, object]) -> Login:
         kind=str(login.get("kind", "none")),
         fields=tuple(LoginField(**f) for f in _list(login, "fields")),  # type: ignore[arg-type]
         ask=tuple(LoginField(**f) for f in _list(login, "ask")),  # type: ignore[arg-type]
+        callback=tuple(str(c) for c in _list(login, "callback")),
         expires_at=str(login.get("expires_at", "")),
+        key_format=str(login.get("key_format", "api_key")),
     )
 
 
