@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from database import migrate
+from database import migrate, revisions
 from database.engine import FILES
 
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for name in FILES if args.store == "all" else [args.store]:
         if args.again:
-            for old in (migrate.STEPS / name).glob(f"*_{args.subject}.py"):
+            for old in (revisions.STEPS / name).glob(f"*_{args.subject}.py"):
                 old.unlink()
         step = migrate.write_step(name, args.subject)
         tidy(step)

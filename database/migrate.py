@@ -1,6 +1,6 @@
 """Bring a store to the newest schema. One Alembic branch a store, its steps named NNNN_subject.
 
-Each upgrade is one transaction: killed anywhere, the store is as before. A SQLite store with something to lose
+Each upgrade is one transaction: killed anywhere, the store is as before. A SQLite store with data
 is copied to `<data_dir>/backups` first. Not for describing tables: they stand in the module of their subject.
 """
 
@@ -22,12 +22,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 import database
+from database import revisions
 from database.engine import FILES, open_database
 from database.metadata import BY_NAME
 
 log = logging.getLogger(__name__)
 
-STEPS = Path(__file__).resolve().parent / "migrations"
 _ADVISORY_LOCK = 0x0A160
 
 
@@ -41,10 +41,10 @@ def upgrade(url: str, name: str, data_dir: Path) -> bool:
     try:
         with store.engine.connect() as connection, _transaction(connection, name, sqlite=store.is_sqlite):
             before = _revision(connection)
-            head = head_of(name)
+            head = revisions.head_of(name)
             if before == head:
                 return False
-            if before and before not in _known(name):
+            if before and before not in revisions.steps_of(name):
                 raise NewerSchema(f"the {name} store has schema {before}, which this release does not know")
             if before and store.is_sqlite:
                 log.info("copied the %s store to %s", name, _copy(data_dir, name, before))
@@ -58,15 +58,6 @@ def upgrade(url: str, name: str, data_dir: Path) -> bool:
 def upgrade_all(url: str, data_dir: Path) -> list[str]:
     """Upgrade every store; the names of those that changed."""
     return [name for name in FILES if upgrade(url, name, data_dir)]
-
-
-def head_of(name: str) -> str:
-    """The newest step of a store; its file's name is its revision."""
-    return max(_known(name))
-
-
-def _known(name: str) -> list[str]:
-    return [path.stem for path in (STEPS / name).glob("[0-9]*_*.py")]
 
 
 @contextmanager
@@ -107,8 +98,8 @@ def _copy(data_dir: Path, name: str, revision: str) -> Path:
 
 def _config(name: str, connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(STEPS))
-    config.set_main_option("version_locations", str(STEPS / name))
+    config.set_main_option("script_location", str(revisions.STEPS))
+    config.set_main_option("version_locations", str(revisions.STEPS / name))
     config.set_main_option("path_separator", "os")
     config.set_main_option("file_template", "%%(rev)s")
     config.attributes.update(connection=connection, metadata=BY_NAME[name])
@@ -125,16 +116,16 @@ def write_step(name: str, subject: str) -> Path:
     """Write the step that turns the newest schema of a SQLite store into what the tables say now."""
     load_tables()
     with tempfile.TemporaryDirectory() as scratch:
-        if _known(name):
+        if revisions.steps_of(name):
             upgrade("", name, Path(scratch))
         store = open_database("", name, Path(scratch))
-        revision = f"{len(_known(name)) + 1:04d}_{subject}"
+        revision = f"{len(revisions.steps_of(name)) + 1:04d}_{subject}"
         with store.engine.connect() as connection:
             command.revision(
                 _config(name, connection), subject.replace("_", " "), autogenerate=True, rev_id=revision
             )
         store.close()
-    return STEPS / name / f"{revision}.py"
+    return revisions.STEPS / name / f"{revision}.py"
 
 
 def difference(name: str, url: str, data_dir: Path) -> list[str]:

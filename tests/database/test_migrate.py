@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from database import migrate
+from database import migrate, revisions
 from database.engine import FILES
 
 
@@ -24,8 +24,8 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A branch of steps of our own for the `logs` store."""
     home = tmp_path / "steps"
     (home / "logs").mkdir(parents=True)
-    (home / "env.py").write_text((migrate.STEPS / "env.py").read_text())
-    monkeypatch.setattr(migrate, "STEPS", home)
+    (home / "env.py").write_text((revisions.STEPS / "env.py").read_text())
+    monkeypatch.setattr(revisions, "STEPS", home)
     step(home, "0001_first", None, 'op.execute("CREATE TABLE one (id INTEGER)")')
     return home
 
@@ -92,3 +92,11 @@ def test_two_upgraders_do_it_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(done) == [False, True]
+
+
+def test_every_start_can_tell_whether_there_is_work(tmp_path: Path) -> None:
+    assert not revisions.is_current("logs", tmp_path)
+    migrate.upgrade("", "logs", tmp_path)
+    assert revisions.is_current("logs", tmp_path)
+    (tmp_path / "logs.db").write_bytes(b"not a database")
+    assert not revisions.is_current("logs", tmp_path)

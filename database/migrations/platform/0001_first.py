@@ -113,9 +113,23 @@ def upgrade() -> None:
         sa.UniqueConstraint("fingerprint", name=op.f("uq_api_keys_fingerprint")),
     )
     op.create_index(op.f("ix_api_keys_user_id"), "api_keys", ["user_id"], unique=False)
+    op.create_table(
+        "broker_sessions",
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("broker_user", sa.Text(), nullable=False),
+        sa.Column("tokens_cipher", sa.Text(), nullable=False),
+        sa.Column("urls", sa.Text(), nullable=False),
+        sa.Column("opened_at", types.UtcTime(), nullable=False),
+        sa.Column("expires_at", types.UtcTime(), nullable=True),
+        sa.Column("ended_at", types.UtcTime(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_broker_sessions_account_id")),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_broker_sessions")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("broker_sessions")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")
     op.drop_index(op.f("ix_accounts_user_id"), table_name="accounts")
