@@ -82,13 +82,15 @@ class Bus:
         """A socket that connects (and reconnects) to `endpoint`, which the role `server` binds.
 
         `send` and `receive` are high-water marks, 0 for none. Nothing is queued for a peer that is not there:
-        a PUB then drops, other kinds say Again.
+        a PUB then drops, other kinds say Again. (A SUB must queue: with IMMEDIATE libzmq 4.3.5 loses what was
+        subscribed before the connection stood.) An XPUB thereby hears at once that all is unsubscribed when
+        its peer goes.
         """
         socket = self._socket(kind, send, receive)
         own = self.keys.pair(self.role)
         socket.curve_publickey, socket.curve_secretkey = own.public, own.secret
         socket.curve_serverkey = self.keys.pair(server).public
-        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.IMMEDIATE, int(kind != zmq.SUB))
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)
         socket.connect(endpoint)
@@ -122,6 +124,13 @@ class Bus:
         """Close every socket and end the context. Safe to call twice."""
         for socket in list(self._sockets):
             socket.close(linger=0)
+        self.context.term()
+
+    def end(self) -> None:
+        """End the context under threads that wait on its sockets: they get ContextTerminated and close them.
+
+        Returns when the last of them has.
+        """
         self.context.term()
 
     def _socket(self, kind: int, send: int, receive: int) -> Socket:
