@@ -220,10 +220,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.host_server:
-            object.__setattr__(self, "host_server", f"http://{_reach(self.flask_host_ip)}:{self.flask_port}")
+            object.__setattr__(self, "host_server", f"http://{reach(self.flask_host_ip)}:{self.flask_port}")
         if not self.websocket_url:
             object.__setattr__(
-                self, "websocket_url", f"ws://{_reach(self.websocket_host)}:{self.websocket_port}"
+                self, "websocket_url", f"ws://{reach(self.websocket_host)}:{self.websocket_port}"
             )
 
     @property
@@ -242,7 +242,7 @@ class Settings:
         return (self.app_key, self.api_key_pepper, *self.fernet_keys, *(word for word in password if word))
 
 
-def _reach(host: str) -> str:
+def reach(host: str) -> str:
     """How this machine reaches a server that binds `host`, as it stands in a URL."""
     name = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{name}]" if ":" in name else name
