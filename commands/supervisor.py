@@ -86,7 +86,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._is_ready = False
         self._signals = 0
-        self._failure = 0
+        self._failure = False
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
@@ -105,7 +105,7 @@ class Supervisor:
 
     def _look_after(self, child: Child, now: float) -> None:
         """Take note of an end and start what is due."""
-        if child.due is None and not child.is_running():
+        if child.due is None and not child.is_running() and not self._failure:
             self._ended(child, now)
         if child.due is not None and child.due <= now:
             child.start(now)
@@ -117,11 +117,11 @@ class Supervisor:
         code = child.process.returncode
         child.failures = 1 if now - child.started > STEADY else child.failures + 1
         pause = PAUSES[min(child.failures, len(PAUSES)) - 1]
-        child.due = now + pause
-        if code == EX_CONFIG or (not self._is_ready and child.failures >= HOPELESS):
+        if not self._is_ready and (code == EX_CONFIG or child.failures >= HOPELESS):
             log.error("%s cannot start: %s", child.name, _how(code))
-            self._failure = 1
+            self._failure = True
             return
+        child.due = now + pause
         log.warning("%s ended: %s; starting it again in %.1f s", child.name, _how(code), pause)
 
     def _pause(self, now: float) -> float:
