@@ -48,12 +48,17 @@ class Model:
 
 
 class DayPath(NamedTuple):
-    """The hours of a day: 25 node prices, 24 highs and lows; `activity` rises from 0 to 1 over 25 nodes."""
+    """The hours of a day: 25 node prices, 24 highs and lows.
+
+    activity  share of the day's trading that is over, 25 nodes from 0 to 1
+    value     sum of price times activity up to each node: the day's mean price is value / activity
+    """
 
     nodes: array[float]
     highs: array[float]
     lows: array[float]
     activity: array[float]
+    value: array[float]
 
 
 class HourPath(NamedTuple):
@@ -94,6 +99,36 @@ class Paths:
         """The price at a day's opening, cheaper than the whole day."""
         return self._node(model, [self.value(name, day) for name in self._names(model)])
 
+    def extent(self, model: Model, day: int, first: int, last: int) -> tuple[float, float]:
+        """Highest and lowest price of the minutes first..last-1 of a day; first < last."""
+        path = self.day(model, day)
+        hour, minute = divmod(first, MINUTES)
+        last_hour, rest = divmod(last, MINUTES)
+        if hour == last_hour:
+            part = self.hour(model, day, hour)
+            return max(part.highs[minute:rest]), min(part.lows[minute:rest])
+        highs: list[float] = []
+        lows: list[float] = []
+        if minute:
+            part = self.hour(model, day, hour)
+            highs += part.highs[minute:]
+            lows += part.lows[minute:]
+            hour += 1
+        highs += path.highs[hour:last_hour]
+        lows += path.lows[hour:last_hour]
+        if rest:
+            part = self.hour(model, day, last_hour)
+            highs += part.highs[:rest]
+            lows += part.lows[:rest]
+        return max(highs), min(lows)
+
+    def node(self, model: Model, day: int, minute: int) -> tuple[float, float]:
+        """Price and activity at the opening of a minute; minute 1440 is the day's end."""
+        hour, rest = divmod(minute, MINUTES)
+        part: DayPath | HourPath = self.hour(model, day, hour) if rest else self.day(model, day)
+        index = rest or hour
+        return part.nodes[index], part.activity[index]
+
     def _make_segment(self, factor: str, segment: int) -> list[float]:
         first = _SPREAD * self._noise.normals(f"N{factor}/{segment}", 1)[0]
         last = _SPREAD * self._noise.normals(f"N{factor}/{segment + 1}", 1)[0]
@@ -113,12 +148,14 @@ class Paths:
         deviation = model.daily / sqrt(HOURS)
         words = self._noise.words(f"d{model.key}/{day}", 3 * HOURS)
         highs, lows = _extremes(logs, deviation, words)
-        return DayPath(
-            array("d", map(exp, logs)),
-            array("d", map(exp, highs)),
-            array("d", map(exp, lows)),
-            _activity(0.0, 1.0, words[2 * HOURS :]),
+        nodes = array("d", map(exp, logs))
+        activity = _activity(0.0, 1.0, words[2 * HOURS :])
+        parts = (
+            (nodes[hour] + nodes[hour + 1]) / 2 * (activity[hour + 1] - activity[hour])
+            for hour in range(HOURS)
         )
+        value = array("d", accumulate(parts, initial=0.0))
+        return DayPath(nodes, array("d", map(exp, highs)), array("d", map(exp, lows)), activity, value)
 
     def _make_hour(self, model: Model, day: int, hour: int) -> HourPath:
         whole = self.day(model, day)

@@ -1,102 +1,161 @@
-"""A market that never closes, computed from a seed: the same seed shows the same prices for ever."""
+"""A market that never closes, computed from a seed: the same seed shows the same prices for ever.
+
+Nothing is stored: a quote of last year costs what today's does. The trading day rolls at 03:00 IST on every date of
+the year. Underlyings move together (`paths.py`), derivatives follow them (`contracts.py`), one line an instrument.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 
-from broker.paper.market import day_start, rolling_day
-from domain.clock import IST, Clock
-from domain.model import Candle, Depth, DepthLevel, Instrument, InstrumentKind, Quote, StreamMode, Tick
+from broker.paper.bars import Bars, minutes_of
+from broker.paper.contracts import DAY_MINUTES, day_number, opening_of
+from broker.paper.lines import Line
+from broker.paper.market import rolling_day
+from broker.paper.noise import Noise
+from broker.paper.paths import LOOKS, Paths
+from broker.paper.prices import References
+from domain.clock import Clock
+from domain.model import Candle, Depth, Instrument, Quote, Tick
 
-STEP = 500
-"""Milliseconds between two looks at the path."""
+STEP = 60_000 // LOOKS
+"""Milliseconds between two looks."""
+
+_LOOKS_A_DAY = DAY_MINUTES * LOOKS
+_ORIGIN = int(opening_of(0).timestamp() * 1000)
+_WARMED = 8
+"""Lines whose next minute is made ahead at each call for ticks, so that minutes do not begin with a stall."""
 
 
 class SimulatedMarket:
-    """Prices wander about `levels[(exchange, symbol)]`, else about a level of the instrument's own."""
+    """`levels` overrides reference levels by the underlying's symbol; `clock` hides the future from bars."""
 
     def __init__(
-        self, seed: int, clock: Clock, levels: dict[tuple[str, str], float] | None = None, feed: str = "paper"
+        self, seed: int, clock: Clock, levels: dict[str, float] | None = None, feed: str = "paper"
     ) -> None:
         self.feed = feed
-        self._seed = seed
         self._clock = clock
-        self._levels = levels or {}
+        self._noise = Noise(seed)
+        self._paths = Paths(seed)
+        self._references = References(seed, levels)
+        self._lines: dict[tuple[str, str], Line] = {}
+        self._warm = 0
 
     def trading_day(self, at: datetime) -> date:
         return rolling_day(at)
 
     def quote(self, instrument: Instrument, at: datetime) -> Quote | None:
-        tick = self._tick(instrument, int(at.timestamp() * 1000) // STEP)
-        return Quote(
-            symbol=tick.symbol,
-            exchange=instrument.exchange,
-            last_price=tick.last_price,
-            open=tick.open,
-            high=tick.high,
-            low=tick.low,
-            close=tick.close,
-            volume=tick.volume,
-            at=datetime.fromtimestamp(tick.ltt / 1000, UTC),
-            bid=tick.bid,
-            ask=tick.ask,
-            bid_quantity=tick.bid_quantity,
-            ask_quantity=tick.ask_quantity,
-        )
+        """The last tick at or before the moment; None once the instrument has expired."""
+        tick = self.last_tick(instrument, at)
+        return None if tick is None else _quote(instrument, tick)
 
     def depth(self, instrument: Instrument, at: datetime) -> Depth | None:
-        quote = self.quote(instrument, at)
-        tick = self._tick(instrument, int(at.timestamp() * 1000) // STEP)
-        return None if quote is None else Depth(quote=quote, bids=tick.bids, asks=tick.asks)
-
-    def ticks(self, instruments: Iterable[Instrument], since: datetime, until: datetime) -> list[Tick]:
-        first = int(since.timestamp() * 1000) // STEP + 1
-        last = int(until.timestamp() * 1000) // STEP
-        watched = list(instruments)
-        return [self._tick(one, step) for step in range(first, last + 1) for one in watched]
-
-    def candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
-        return []
-
-    def _tick(self, instrument: Instrument, step: int) -> Tick:
-        size = float(instrument.tick_size)
-        base = self._levels.get((instrument.exchange, instrument.symbol)) or self._own_level(instrument)
-        opening = int(day_start(rolling_day(datetime.fromtimestamp(step * STEP / 1000, IST))).timestamp())
-        steps = [self._price(base, size, s) for s in (opening * 1000 // STEP, step)]
-        last = steps[1]
-        bids = tuple(DepthLevel(round(last - size * n, 4), 75 * instrument.lot_size, 1) for n in range(1, 6))
-        asks = tuple(DepthLevel(round(last + size * n, 4), 75 * instrument.lot_size, 1) for n in range(1, 6))
-        return Tick(
-            exchange=instrument.exchange,
-            symbol=instrument.symbol,
-            mode=StreamMode.DEPTH,
-            last_price=last,
-            ltt=step * STEP,
-            timestamp=step * STEP,
-            open=steps[0],
-            high=max(steps),
-            low=min(steps),
-            close=steps[0],
-            volume=(step * STEP // 1000 - opening) * instrument.lot_size,
-            bid=bids[0].price,
-            ask=asks[0].price,
-            bid_quantity=bids[0].quantity,
-            ask_quantity=asks[0].quantity,
-            bids=bids,
-            asks=asks,
+        tick = self.last_tick(instrument, at)
+        if tick is None:
+            return None
+        return Depth(
+            quote=_quote(instrument, tick),
+            bids=tick.bids,
+            asks=tick.asks,
+            total_buy_quantity=tick.total_buy_quantity,
+            total_sell_quantity=tick.total_sell_quantity,
+            upper_circuit=tick.upper_circuit or None,
+            lower_circuit=tick.lower_circuit or None,
         )
 
-    def _price(self, base: float, size: float, step: int) -> float:
-        word = hashlib.blake2b(f"{self._seed}/{base}/{step}".encode(), digest_size=4).digest()
-        noise = int.from_bytes(word, "big") / 2**32 - 0.5
-        wave = math.sin(step / 2400) * 0.004 + noise * 0.0004
-        return max(round(round(base * (1 + wave) / size) * size, 4), size)
+    def last_tick(self, instrument: Instrument, at: datetime) -> Tick | None:
+        """What `ticks` showed last at that moment; None once the instrument has expired."""
+        line = self._line(instrument)
+        number = (_epoch_ms(at) - _ORIGIN - line.phase) // STEP
+        day, minute, look = _split(number)
+        if minute >= line.end_minute(day):
+            return None
+        settled = line.settled(day, minute, look)
+        return line.tick(day, minute, settled, _moment(number - look + settled, line))
 
-    def _own_level(self, instrument: Instrument) -> float:
-        if instrument.kind in (InstrumentKind.CALL, InstrumentKind.PUT):
-            return 100.0
-        word = hashlib.blake2b(instrument.name.encode(), digest_size=2).digest()
-        return 100.0 + int.from_bytes(word, "big") % 2000
+    def ticks(self, instruments: Iterable[Instrument], since: datetime, until: datetime) -> list[Tick]:
+        first, last = _epoch_ms(since) - _ORIGIN, _epoch_ms(until) - _ORIGIN
+        lines = [self._line(instrument) for instrument in instruments]
+        found: list[Tick] = []
+        for line in lines:
+            for number in range((first - line.phase) // STEP + 1, (last - line.phase) // STEP + 1):
+                day, minute, look = _split(number)
+                if minute < line.end_minute(day) and line.changes(day, minute, look):
+                    found.append(line.tick(day, minute, look, _moment(number, line)))
+        self._make_ahead(lines, last)
+        found.sort(key=attrgetter("ltt"))
+        return found
+
+    def candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
+        length = minutes_of(interval)
+        line = self._line(instrument)
+        bars = Bars(line, self._paths)
+        today, minute, look = _split((_epoch_ms(self._clock.now()) - _ORIGIN - line.phase) // STEP)
+        found: list[Candle] = []
+        for number in range(day_number(start), min(day_number(end), today) + 1):
+            found.extend(bars.of_day(number, length, (minute, look) if number == today else None))
+        return found
+
+    def _line(self, instrument: Instrument) -> Line:
+        key = (instrument.exchange.value, instrument.symbol)
+        line = self._lines.get(key)
+        if line is not None and line.is_of(instrument):
+            return line
+        basis = self._references.basis(instrument)
+        phase = self._noise.word(f"phase/{basis.model.key}") % STEP
+        line = Line(instrument, basis, self._paths, self._noise, self._references.fear(), phase)
+        self._lines[key] = line
+        return line
+
+    def _make_ahead(self, lines: list[Line], moment: int) -> None:
+        if not lines:
+            return
+        day, minute, _ = _split(moment // STEP + LOOKS)
+        for index in range(self._warm, self._warm + min(_WARMED, len(lines))):
+            line = lines[index % len(lines)]
+            if minute < line.end_minute(day):
+                self._paths.minute(line.basis.model, day, minute)
+        self._warm = (self._warm + _WARMED) % len(lines)
+
+
+def _epoch_ms(at: datetime) -> int:
+    return (at - _EPOCH) // _MILLISECOND
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _split(number: int) -> tuple[int, int, int]:
+    """Day, minute of the day and look of the minute."""
+    day, rest = divmod(number, _LOOKS_A_DAY)
+    minute, look = divmod(rest, LOOKS)
+    return day, minute, look
+
+
+def _moment(number: int, line: Line) -> int:
+    """Epoch ms of a look."""
+    return _ORIGIN + number * STEP + line.phase
+
+
+def _quote(instrument: Instrument, tick: Tick) -> Quote:
+    return Quote(
+        symbol=tick.symbol,
+        exchange=instrument.exchange,
+        last_price=tick.last_price,
+        open=tick.open,
+        high=tick.high,
+        low=tick.low,
+        close=tick.close,
+        volume=tick.volume,
+        at=datetime.fromtimestamp(tick.ltt / 1000, UTC),
+        bid=tick.bid,
+        ask=tick.ask,
+        bid_quantity=tick.bid_quantity,
+        ask_quantity=tick.ask_quantity,
+        open_interest=tick.open_interest,
+        last_quantity=tick.last_quantity,
+        average_price=tick.average_price,
+    )
