@@ -19,6 +19,7 @@ def parser_for(verb: str) -> argparse.ArgumentParser:
         prog=f"manage.py {verb}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--data-dir",
@@ -26,7 +27,7 @@ def parser_for(verb: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="an install of its own in DIR, with its own .env (default: var/)",
     )
-    parser.set_defaults(run=module.run)
+    parser.set_defaults(run=module.run, passes_on=False)
     module.add_arguments(parser)
     return parser
 
@@ -40,7 +41,10 @@ def main(arguments: list[str]) -> int:
     if verb not in verbs.summaries():
         print(f"There is no verb {verb!r}.\n\n{verbs.usage()}", file=sys.stderr)
         return 2
-    parsed = parser_for(verb).parse_args(rest)
+    parser = parser_for(verb)
+    parsed, parsed.rest = parser.parse_known_args(rest)
+    if parsed.rest and not parsed.passes_on:
+        parser.error(f"unrecognized arguments: {' '.join(parsed.rest)}")
     try:
         return int(parsed.run(parsed))
     except (SettingsError, PlatformError) as error:

@@ -1,0 +1,33 @@
+"""Run the tests. What follows is pytest's: `test tests/domain -k symbols`; without it all run, save long campaigns.
+
+`test -m campaign` runs those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+import config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(passes_on=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "pytest", *options(args.rest)]
+    return subprocess.run(command, cwd=config.ROOT, check=False).returncode
+
+
+def options(given: list[str]) -> list[str]:
+    """pytest's arguments: the given ones, and what fits when they do not say."""
+    chosen = list(given)
+    if not any(word.startswith("-m") for word in given):
+        chosen += ["-m", "not campaign"]
+    names_tests = any(not word.startswith("-") and os.path.exists(word.split("::")[0]) for word in given)
+    if not names_tests and not any(word.startswith(("-n", "--pdb", "-x")) for word in given):
+        chosen += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]
+    return chosen
