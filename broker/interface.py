@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from broker.manifest import Manifest
 from domain.clock import Clock
 from domain.errors import NotSupported
+from domain.masters import BadRow
 from domain.model import (
-    Candle,
     CancelOrder,
+    Candle,
     Depth,
     Exchange,
     Funds,
@@ -37,6 +38,9 @@ from domain.model import (
     Trade,
 )
 from domain.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from broker.stream import BrokerStream
 
 InstrumentLookup = Callable[[str, str], Instrument | None]
 """(broker_exchange, broker_token or broker_symbol) -> Instrument of the account's own master, None when unknown."""
@@ -74,6 +78,8 @@ class Broker:
     """A broker, for one session. See the module docstring for what may be raised."""
 
     manifest: ClassVar[Manifest]
+    stream: ClassVar[type[BrokerStream] | None] = None
+    """Its live feed; None when it has none of its own."""
 
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         self.session = session
@@ -204,8 +210,11 @@ class Broker:
 
     def fetch_instruments(
         self, folder: Path, progress: Callable[[str, int, int], None]
-    ) -> Iterable[Instrument]:
-        """Download and parse the master. `progress(stage, done, total)`; `folder` is for temporary files."""
+    ) -> Iterable[Instrument | BadRow]:
+        """Download and parse the master. `progress(stage, done, total)`; `folder` is for temporary files.
+
+        Rows that cannot be read come as BadRow. The files must stay until the rows have been taken.
+        """
         self._can_read("instruments")
         return self._fetch_instruments(folder, progress)
 
@@ -275,5 +284,5 @@ class Broker:
 
     def _fetch_instruments(
         self, folder: Path, progress: Callable[[str, int, int], None]
-    ) -> Iterable[Instrument]:
+    ) -> Iterable[Instrument | BadRow]:
         raise NotSupported("instruments")
