@@ -113,6 +113,7 @@ class Orders:
         look_again: Callable[[Intent], None],
         tell: Callable[[int], None],
         ready: Callable[[Account], None] = lambda account: None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """`look_again` tries to reconcile one intent now; `tell` rings that an account has new order events;
         `ready` raises Unavailable while an account may not trade yet."""
@@ -124,6 +125,7 @@ class Orders:
         self._look_again = look_again
         self._tell = tell
         self._ready = ready
+        self._pause = pause
 
     # -- writes
     def place(self, caller: Caller, request: OrderRequest, admission: Admission | None = None) -> Placed:
@@ -303,7 +305,7 @@ class Orders:
             self._look_again(intent)
             if self._intent(intent.id).state is not IntentState.UNKNOWN:
                 return
-            time.sleep(pause)
+            self._pause(pause)
             pause = min(pause * 2, 1.0)
 
     # -- changes
@@ -397,7 +399,7 @@ class Orders:
             waits = intent is not None and intent.state in (IntentState.SENDING, IntentState.UNKNOWN)
             if broker_id or not waits or self._clock.monotonic() > end:
                 break
-            time.sleep(0.1)
+            self._pause(0.1)
         if order is None and broker_id:
             order = broker.fetch_order(broker_id)
         if order is None:
@@ -409,7 +411,7 @@ class Orders:
         """The answer to a key that was used before: of the first request, waited for while it is on its way."""
         end = self._clock.monotonic() + HOLD
         while intent.state is IntentState.SENDING and self._clock.monotonic() < end:
-            time.sleep(0.02)
+            self._pause(0.02)
             intent = self._intent(intent.id)
         return self._answer(intent.id)
 

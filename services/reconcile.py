@@ -149,12 +149,16 @@ class Reconciler:
         entry: dict[str, Any],
         now: datetime,
     ) -> Verdict:
+        enough = _long_enough(intent, entry, broker, now)
         if intent.kind is not IntentKind.PLACE:
             verdict = _judge_change(intent, book)
+        elif broker.manifest.limits.tag >= len(intent.id):
+            verdict = _judge_tagged(intent, book)
         else:
             taken = intent_rows.claimed(connection, intent.account_id, intent.broker)
-            verdict = _judge_place(intent, book, taken, tagged=broker.manifest.limits.tag >= len(intent.id))
-        if verdict.state is None and verdict.code == "absent" and _long_enough(intent, entry, broker, now):
+            alike = [row for row in _unknown(connection, intent) if _same_terms(row, intent)]
+            verdict = _judge_untagged(intent, book, taken, alike, enough=enough)
+        if verdict.state is None and enough:
             return Verdict(
                 state=IntentState.REFUSED,
                 code="NOT_RECEIVED",
@@ -163,31 +167,58 @@ class Reconciler:
         return verdict
 
 
-def _judge_place(intent: Intent, book: Sequence[Order], taken: set[str], *, tagged: bool) -> Verdict:
+def _unknown(connection: Connection, intent: Intent) -> list[Intent]:
+    rows = intent_rows.in_states(connection, IntentState.UNKNOWN, account_id=intent.account_id)
+    return [row for row in rows if row.kind is IntentKind.PLACE and row.broker == intent.broker]
+
+
+def _judge_tagged(intent: Intent, book: Sequence[Order]) -> Verdict:
     for order in book:
         if order.client_order_id == intent.id:
             return Verdict(state=IntentState.ACCEPTED, order_id=order.order_id)
-    fits = [order for order in book if order.order_id not in taken and _fits(intent, order, tagged=tagged)]
-    if len(fits) == 1:
-        return Verdict(state=IntentState.ACCEPTED, order_id=fits[0].order_id)
+    return Verdict(state=None, code="absent")
+
+
+def _judge_untagged(
+    intent: Intent, book: Sequence[Order], taken: set[str], alike: Sequence[Intent], *, enough: bool
+) -> Verdict:
+    """Without a tag only terms and time speak. Intents of the same terms are told apart by the order they were sent in;
+    while fewer orders fit than intents wait, nobody is given one until the book had long enough to fill."""
+    fits = sorted(
+        (order for order in book if order.order_id not in taken and _fits(intent, order)),
+        key=lambda order: (order.placed_at, order.order_id),
+    )
+    place = [row.id for row in alike].index(intent.id)
+    if place < len(fits) and (len(fits) == len(alike) or enough):
+        return Verdict(state=IntentState.ACCEPTED, order_id=fits[place].order_id)
     return Verdict(state=None, code="ambiguous" if fits else "absent")
 
 
-def _fits(intent: Intent, order: Order, *, tagged: bool) -> bool:
-    """Whether an order without our tag can be this intent. At a broker that carries tags, a foreign tag rules it out."""
-    if order.client_order_id or tagged:
-        return False
+def _fits(intent: Intent, order: Order) -> bool:
+    """Whether an order in the book can be this intent, by terms and time."""
     sent = intent.sent_at or intent.created_at
     return (
-        order.symbol == intent.symbol
-        and order.exchange == intent.exchange
-        and order.side == intent.side
-        and order.quantity == intent.quantity
-        and order.product == intent.product
-        and order.order_type == intent.order_type
+        (order.symbol, order.exchange, order.side, order.quantity, order.product, order.order_type)
+        == (intent.symbol, intent.exchange, intent.side, intent.quantity, intent.product, intent.order_type)
         and (order.price or None) == intent.price
         and (order.trigger_price or None) == intent.trigger_price
         and sent - BEFORE <= order.placed_at <= sent + AFTER
+    )
+
+
+def _same_terms(one: Intent, other: Intent) -> bool:
+    return all(
+        getattr(one, name) == getattr(other, name)
+        for name in (
+            "symbol",
+            "exchange",
+            "side",
+            "quantity",
+            "product",
+            "order_type",
+            "price",
+            "trigger_price",
+        )
     )
 
 
@@ -214,7 +245,7 @@ def _judge_change(intent: Intent, book: Sequence[Order]) -> Verdict:
 def _long_enough(intent: Intent, entry: dict[str, Any], broker: Broker, now: datetime) -> bool:
     """Whether this is at least the third complete book, over long enough, in one and the same broker session."""
     lines = [json.loads(line) for line in intent.evidence.splitlines()]
-    reads = [line for line in lines if line["session"] == entry["session"] and line["verdict"] == "absent"]
+    reads = [line for line in lines if line["session"] == entry["session"]]
     if len(reads) + 1 < READS:
         return False
     since = datetime.fromisoformat(reads[0]["at"])

@@ -1,0 +1,311 @@
+"""The order path: one journal row, one send, an answer read from the row."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from database import controls, intents
+from database.controls import Kill
+from domain.errors import (
+    DuplicateKey,
+    InstrumentNotFound,
+    InvalidRequest,
+    NotSupported,
+    OrderNotFound,
+    RiskRefused,
+)
+from domain.model import Exchange, IntentState, OrderState, OrderType, Position, Product, Side
+from domain.outcomes import Refused, SessionExpired, Throttled
+from services.gate import Admission, Facts
+from services.orders import OrderTerms
+from tests.services.order_world import NOW, World, buy
+
+
+def test_an_accepted_order_is_told_by_the_brokers_id_and_seen_at_once(world: World) -> None:
+    placed = world.orders.place(world.caller, buy())
+    assert (placed.state, placed.order_id) == ("accepted", "B1")
+    assert [e.order.state for e in world.updates.since(world.caller.account.id, 0)] == [OrderState.PENDING]
+    assert world.bells == [world.caller.account.id]
+
+
+def test_a_refusal_is_told_in_the_brokers_words(world: World) -> None:
+    world.script.answers = [lambda: Refused("INSUFFICIENT_FUNDS", "Margin short by 10")]
+    placed = world.orders.place(world.caller, buy())
+    assert (placed.state, placed.code, placed.message) == (
+        "refused",
+        "INSUFFICIENT_FUNDS",
+        "Margin short by 10",
+    )
+
+
+@pytest.mark.parametrize("outcome", [Throttled(1.0), SessionExpired()])
+def test_what_was_turned_away_unsent_is_refused(world: World, outcome: object) -> None:
+    world.script.answers = [lambda: outcome]  # type: ignore[list-item,return-value]
+    assert world.orders.place(world.caller, buy()).state == "refused"
+
+
+def test_a_lost_answer_ends_with_one_order_and_the_truth(world: World) -> None:
+    world.script.answers = ["silent"]
+    placed = world.orders.place(world.caller, buy())
+    assert placed.state == "accepted"
+    assert len(world.script.orders) == len(world.script.sent) == 1
+    assert world.orders.status(world.caller, placed.order_id).state is OrderState.OPEN
+
+
+def test_an_order_the_broker_never_got_stays_pending_until_three_books_over_thirty_seconds(
+    world: World,
+) -> None:
+    world.script.answers = ["lost"]
+    placed = world.orders.place(world.caller, buy())
+    assert placed.state == "pending"
+    assert world.orders.status(world.caller, placed.order_id).state is OrderState.UNKNOWN
+    world.clock.move(31)
+    assert world.reconciler.sweep() == 0
+    assert world.orders.status(world.caller, placed.order_id).state is OrderState.REJECTED
+    assert len(world.script.sent) == 1
+
+
+def test_an_unreadable_book_proves_nothing(world: World) -> None:
+    world.script.answers = ["lost"]
+    world.script.book_down = True
+    placed = world.orders.place(world.caller, buy())
+    for _ in range(5):
+        world.clock.move(60)
+        assert world.reconciler.sweep() == 1
+    assert world.orders.status(world.caller, placed.order_id).state is OrderState.UNKNOWN
+
+
+def test_an_exception_inside_a_send_is_unknown_not_failed(world: World) -> None:
+    def explode() -> Refused:
+        raise RuntimeError("bug")
+
+    world.script.answers = [explode]
+    assert world.orders.place(world.caller, buy()).state == "pending"
+
+
+def test_the_same_key_from_many_threads_sends_once_and_answers_alike(world: World) -> None:
+    answers = []
+    admission = Admission(key="k1", body_hash="h")
+    threads = [
+        threading.Thread(target=lambda: answers.append(world.orders.place(world.caller, buy(), admission)))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(world.script.sent) == 1
+    assert {(a.state, a.order_id) for a in answers} == {("accepted", "B1")}
+    assert len(answers) == 16
+
+
+def test_the_same_key_with_another_body_sends_nothing(world: World) -> None:
+    world.orders.place(world.caller, buy(), Admission(key="k1", body_hash="h"))
+    with pytest.raises(DuplicateKey):
+        world.orders.place(world.caller, buy(20), Admission(key="k1", body_hash="other"))
+    assert len(world.script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (buy(0), "quantity"),
+        (buy(-5), "quantity"),
+        (replace(buy(), quantity=Decimal("1.5")), "quantity"),
+        (replace(buy(), quantity=Decimal("NaN")), "quantity"),
+        (buy(10**11), "quantity"),
+        (buy(10_001), "quantity"),
+        (buy(symbol="NIFTY29DEC26FUT", exchange=Exchange.NFO, quantity=Decimal(64)), "quantity"),
+        (buy(order_type=OrderType.LIMIT), "price"),
+        (buy(order_type=OrderType.LIMIT, price=Decimal("100.05")), "price"),
+        (buy(order_type=OrderType.STOP_MARKET), "trigger_price"),
+        (buy(order_type=OrderType.STOP_LIMIT, price=Decimal(100), trigger_price=Decimal(101)), "price"),
+        (buy(product=Product.CARRY), "product"),
+        (buy(symbol="NIFTY", exchange=Exchange.NSE_INDEX), "exchange"),
+        (buy(disclosed_quantity=Decimal(11)), "disclosed_quantity"),
+    ],
+)
+def test_bad_terms_name_their_field_and_send_nothing(world: World, request_: object, field: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        world.orders.place(world.caller, request_)  # type: ignore[arg-type]
+    assert error.value.field == field
+    assert world.script.sent == []
+
+
+def test_an_unknown_symbol_and_an_undeclared_exchange_send_nothing(world: World) -> None:
+    with pytest.raises(InstrumentNotFound):
+        world.orders.place(world.caller, buy(symbol="NOPE"))
+    world.broker.manifest = replace(
+        world.broker.manifest, can=replace(world.broker.manifest.can, exchanges=frozenset({Exchange.NFO}))
+    )
+    with pytest.raises(NotSupported):
+        world.orders.place(world.caller, buy())
+    assert world.script.sent == []
+
+
+def test_missing_limits_refuse(world: World) -> None:
+    world.orders_db.write(lambda c: c.execute(controls.CONTROLS.delete()))
+    with pytest.raises(RiskRefused) as error:
+        world.orders.place(world.caller, buy())
+    assert error.value.limit == "limits_unreadable"
+    assert world.script.sent == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "facts", "name"),
+    [
+        ({"max_quantity": Decimal(5)}, Facts(), "max_quantity"),
+        ({"max_value": Decimal(10_000)}, Facts(last_price=Decimal(1500)), "max_value"),
+        ({"max_value": Decimal(10_000)}, Facts(), "max_value"),
+        ({"max_day_loss": Decimal(1000)}, Facts(day_pnl=Decimal(-1000)), "max_day_loss"),
+        ({"max_day_loss": Decimal(1000)}, Facts(), "max_day_loss"),
+        ({"allowed_symbols": "NSE:SBIN NFO:*"}, Facts(), "allowed_symbols"),
+        ({"allowed_products": "CNC"}, Facts(), "allowed_products"),
+        ({"max_orders_per_day": 0}, Facts(), "max_orders_per_day"),
+        ({"max_open_orders": 0}, Facts(), "max_open_orders"),
+        ({"strategy": "test", "max_quantity": Decimal(5)}, Facts(), "max_quantity"),
+    ],
+)
+def test_each_limit_refuses_by_its_name(world: World, limits: dict, facts: Facts, name: str) -> None:
+    world.limit(**limits)
+    world.facts = facts
+    with pytest.raises(RiskRefused) as error:
+        world.orders.place(world.caller, buy())
+    assert error.value.limit == name
+    assert world.script.sent == []
+
+
+def test_a_price_far_from_the_last_is_refused(world: World) -> None:
+    world.limit(price_collar_percent=Decimal(5))
+    world.facts = Facts(last_price=Decimal(1500))
+    near = buy(order_type=OrderType.LIMIT, price=Decimal(1550))
+    assert world.orders.place(world.caller, near).state == "accepted"
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, replace(near, price=Decimal(15_500)))
+
+
+def test_the_same_order_twice_within_the_window_is_refused(world: World) -> None:
+    world.limit(duplicate_window_ms=500)
+    world.orders.place(world.caller, buy())
+    with pytest.raises(RiskRefused) as error:
+        world.orders.place(world.caller, buy())
+    assert error.value.limit == "duplicate_window"
+    world.clock.move(1)
+    assert world.orders.place(world.caller, buy()).state == "accepted"
+
+
+def test_the_kill_switch_lets_a_position_be_reduced_but_not_twice_over(world: World) -> None:
+    kill = Kill(account_id=controls.EVERY_ACCOUNT, engaged_at=NOW, engaged_by="asha", reason="test")
+    world.orders_db.write(lambda c: controls.engage(c, kill))
+    world.facts = Facts(position=Decimal(10))
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, buy())
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, buy(11, side=Side.SELL))
+    assert world.orders.place(world.caller, buy(side=Side.SELL)).state == "accepted"
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, buy(1, side=Side.SELL))
+    assert len(world.script.sent) == 1
+
+
+def test_more_than_the_rate_waits_in_line_and_nothing_overtakes(world: World) -> None:
+    world.limit(max_orders_per_second=2)
+    states = [world.orders.place(world.caller, buy()).state for _ in range(3)]
+    assert states == ["accepted", "accepted", "queued"]
+    world.clock.move(2)
+    assert world.orders.place(world.caller, buy()).state == "queued"
+    assert len(world.script.sent) == 2
+
+
+def test_a_queued_order_can_be_withdrawn(world: World) -> None:
+    world.limit(max_orders_per_second=1)
+    world.orders.place(world.caller, buy())
+    queued = world.orders.place(world.caller, buy())
+    assert world.orders.cancel(world.caller, queued.order_id).state == "accepted"
+    assert len(world.script.sent) == 1
+
+
+def test_modify_and_cancel_reach_the_order_by_the_told_id(world: World) -> None:
+    placed = world.orders.place(world.caller, buy(order_type=OrderType.LIMIT, price=Decimal(1400)))
+    terms = OrderTerms(quantity=Decimal(20), order_type=OrderType.LIMIT, price=Decimal("1401.10"))
+    assert world.orders.modify(world.caller, placed.order_id, terms).order_id == placed.order_id
+    assert world.script.orders["B1"].price == Decimal("1401.10")
+    assert world.orders.cancel(world.caller, placed.order_id).state == "accepted"
+    assert world.orders.cancel(world.caller, placed.order_id).state == "refused"
+
+
+def test_an_unknown_order_cannot_be_changed(world: World) -> None:
+    with pytest.raises(OrderNotFound):
+        world.orders.cancel(world.caller, "nope")
+
+
+def test_our_id_told_while_unknown_keeps_working_once_the_broker_answers(world: World) -> None:
+    world.script.answers = ["silent"]
+    world.script.book_down = True
+    placed = world.orders.place(world.caller, buy())
+    assert placed.state == "pending"
+    world.script.book_down = False
+    world.reconciler.sweep()
+    assert world.orders.status(world.caller, placed.order_id).order_id == placed.order_id
+    assert [order.order_id for order in world.orders.book(world.caller)] == [placed.order_id]
+    assert world.orders.cancel(world.caller, placed.order_id).order_id == placed.order_id
+
+
+def test_cancel_all_and_close_all_send_nothing_on_an_unreadable_book(world: World) -> None:
+    world.orders.place(world.caller, buy())
+    world.script.book_down = True
+    for sweep in (world.orders.cancel_all, world.orders.close_all):
+        with pytest.raises(Exception, match="no answer"):
+            sweep(world.caller)
+    assert len(world.script.sent) == 1
+
+
+def test_close_all_sends_the_other_side_of_each_position(world: World) -> None:
+    world.script.positions = [
+        Position(symbol="RELIANCE", exchange=Exchange.NSE, product=Product.INTRADAY, quantity=Decimal(-30)),
+        Position(symbol="NIFTY", exchange=Exchange.NSE_INDEX, product=Product.INTRADAY, quantity=Decimal(0)),
+    ]
+    world.facts = Facts(position=Decimal(-30))
+    swept = world.orders.close_all(world.caller)
+    assert (swept.done, swept.failed) == (["RELIANCE"], [])
+    [order] = world.script.sent
+    assert (order.side, order.quantity) == (Side.BUY, Decimal(30))
+
+
+def test_a_row_whose_sender_died_is_looked_up_not_resent(world: World) -> None:
+    world.orders.place(world.caller, buy())
+    move = {"broker_order_id": None, "told_id": None}
+    [row] = intents.since(world.orders_db._connection(), world.caller.account.id, NOW)
+    world.orders_db.write(
+        lambda c: intents.move(c, row.id, IntentState.ACCEPTED, IntentState.SENDING, **move)
+    )
+    world.clock.move(21)
+    assert world.reconciler.sweep() == 0
+    with world.orders_db.read() as connection:
+        assert intents.by_id(connection, row.id).broker_order_id == "B1"  # type: ignore[union-attr]
+    assert len(world.script.sent) == 1
+
+
+def test_without_tags_only_a_unique_fit_settles(world: World) -> None:
+    world.script.carries_tags = False
+    world.broker.manifest = replace(
+        world.broker.manifest, limits=replace(world.broker.manifest.limits, tag=0)
+    )
+    world.script.answers = ["silent"]
+    assert world.orders.place(world.caller, buy()).state == "accepted"
+    world.script.answers = ["lost", "silent"]
+    world.script.book_down = True
+    lost = world.orders.place(world.caller, buy())
+    world.orders.place(world.caller, buy())
+    world.script.book_down = False
+    world.clock.move(60)
+    world.reconciler.sweep()
+    with world.orders_db.read() as connection:
+        rows = intents.since(connection, world.caller.account.id, NOW)
+    claimed = [row.broker_order_id for row in rows if row.broker_order_id]
+    assert len(claimed) == len(set(claimed))
+    assert lost.state == "pending"
