@@ -1,0 +1,1 @@
+"""The public JSON: request schemas, reply shapes and the translation of domain records. A file per subject."""

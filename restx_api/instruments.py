@@ -1,0 +1,31 @@
+"""The symbol master."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.model import Exchange
+from restx_api.door import Call, Subject
+from restx_api.fields import instruments as fields
+from restx_api.fields import market_data
+
+instruments = Subject("Instruments")
+
+
+@instruments.post("/symbol", market_data.Instrument(), reply=fields.SYMBOL, unknown_instrument=404)
+def symbol(call: Call) -> dict[str, Any]:
+    """One instrument of the account's own master."""
+    found = call.platform.orders.resolve(
+        call.caller.account, Exchange(call.body["exchange"]), call.body["symbol"]
+    )
+    return {"status": "success", "data": fields.found(found)}
+
+
+@instruments.post("/search", fields.Search(), reply=fields.SEARCH)
+def search(call: Call) -> dict[str, Any]:
+    """Instruments that match every word, best first, 500 at most."""
+    rows = call.platform.instruments.search(
+        call.caller.account.venue, call.body["query"], call.body.get("exchange")
+    )
+    found = [fields.found(row) for row in rows]
+    return {"status": "success", "message": f"Found {len(found)} matching symbols", "data": found}

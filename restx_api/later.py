@@ -1,0 +1,64 @@
+"""Paths of the contract that are not built: each knows its caller and says so with 501."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from restx_api.door import KeyIn, Subject
+from restx_api.errors import Style
+
+later = Subject("Not built yet")
+
+_TRADE: dict[str, Any] = {"style": Style.A, "scope": "trade", "sandboxed": True}
+_OPTION_ORDER: dict[str, Any] = {"style": Style.C, "scope": "trade", "sandboxed": True, "limit": "order"}
+_GREEKS: dict[str, Any] = {"style": Style.D, "denied": 401}
+_MESSAGES: dict[str, Any] = {
+    "style": Style.PLAIN,
+    "denied": 401,
+    "denial": "Invalid or missing API key",
+    "limit": "telegram",
+}
+_QUERY: dict[str, Any] = {"key_in": KeyIn.QUERY}
+
+later.later("POST", "/placesmartorder", **{**_TRADE, "limit": "smart_order"})
+later.later("POST", "/optionsorder", **_OPTION_ORDER)
+later.later("POST", "/optionsmultiorder", **_OPTION_ORDER)
+later.later("POST", "/basketorder", **_TRADE)
+later.later("POST", "/splitorder", **_TRADE)
+later.later("POST", "/placegttorder", **{**_TRADE, "limit": "order"})
+later.later("POST", "/modifygttorder", **{**_TRADE, "limit": "order"}, held="live")
+later.later("POST", "/cancelgttorder", **{**_TRADE, "limit": "order"}, held="live")
+later.later("POST", "/gttorderbook", sandboxed=True)
+later.later("POST", "/history")
+later.later("POST", "/intervals")
+later.later("GET", "/ticker/<symbol>", **_QUERY)
+later.later("POST", "/expiry")
+later.later("GET", "/instruments", **_QUERY)
+later.later("POST", "/optionsymbol", style=Style.C)
+later.later("POST", "/optionchain", style=Style.C)
+later.later("POST", "/syntheticfuture", style=Style.C)
+later.later("POST", "/optiongreeks", **_GREEKS, limit="greeks")
+later.later("POST", "/multioptiongreeks", **_GREEKS)
+later.later("POST", "/market/holidays")
+later.later("POST", "/market/timings")
+later.later("POST", "/pnl/symbols", sandboxed=True)
+later.later("GET", "/chart", style=Style.PLAIN, **_QUERY)
+later.later("POST", "/chart")
+later.later("GET", "/telegram/config", **_MESSAGES, **_QUERY)
+later.later("POST", "/telegram/config", **_MESSAGES)
+later.later("POST", "/telegram/start", **_MESSAGES)
+later.later("POST", "/telegram/stop", **_MESSAGES)
+later.later("POST", "/telegram/webhook", **{**_MESSAGES, "limit": ""})
+later.later("GET", "/telegram/users", **_MESSAGES, **_QUERY)
+later.later("POST", "/telegram/broadcast", **{**_MESSAGES, "limit": "broadcast"})
+later.later("POST", "/telegram/notify", **_MESSAGES)
+later.later("GET", "/telegram/stats", **_MESSAGES, **_QUERY)
+later.later("GET", "/telegram/preferences", **_MESSAGES, **_QUERY)
+later.later("POST", "/telegram/preferences", **_MESSAGES)
+later.later("POST", "/whatsapp/notify", **{**_MESSAGES, "limit": "whatsapp"})
+later.later("GET", "/portfolio/benchmarks", style=Style.PLAIN, **_QUERY)
+later.later("POST", "/portfolio/backtest", limit="portfolio")
+later.later("POST", "/portfolio/tearsheet", limit="tearsheet")
+later.later("POST", "/portfolio/holdings", limit="portfolio")
+later.later("GET", "/sip/frequencies", limit="sip", **_QUERY)
+later.later("POST", "/sip/backtest", limit="sip")
