@@ -21,15 +21,24 @@ def parser_for(verb: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="an install of its own in DIR, with its own .env (default: var/)",
-    )
+    parser.add_argument("--data-dir", metavar="DIR", help="an install of its own in DIR (default: var/)")
     parser.set_defaults(run=module.run, passes_on=False)
     module.add_arguments(parser)
     return parser
+
+
+def take_data_dir(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """`--data-dir DIR`, wherever it stands, and the other arguments."""
+    found, rest = None, []
+    words = iter(arguments)
+    for word in words:
+        if word == "--data-dir" or word.startswith("--data-dir="):
+            found = word.partition("=")[2] or next(words, "")
+        else:
+            rest.append(word)
+    if found == "":
+        raise SystemExit("error: --data-dir needs a directory")
+    return Path(found) if found else None, rest
 
 
 def main(arguments: list[str]) -> int:
@@ -41,8 +50,10 @@ def main(arguments: list[str]) -> int:
     if verb not in verbs.summaries():
         print(f"There is no verb {verb!r}.\n\n{verbs.usage()}", file=sys.stderr)
         return 2
+    data_dir, rest = take_data_dir(rest)
     parser = parser_for(verb)
     parsed, parsed.rest = parser.parse_known_args(rest)
+    parsed.data_dir = data_dir
     if parsed.rest and not parsed.passes_on:
         parser.error(f"unrecognized arguments: {' '.join(parsed.rest)}")
     try:
