@@ -13,6 +13,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import zmq
 
@@ -146,3 +147,25 @@ class Bus:
         with self._lock:
             if self._gate is None:
                 self._gate = Gate(self.context, self.keys.allowed)
+
+
+class BusSettings(Protocol):
+    """What of the configuration says where the bus is."""
+
+    @property
+    def data_dir(self) -> Path: ...
+
+    @property
+    def bus_transport(self) -> str: ...
+
+    @property
+    def zmq_host(self) -> str: ...
+
+    @property
+    def zmq_port(self) -> int: ...
+
+
+def open_bus(settings: BusSettings, role: str) -> Bus:
+    """This process's Bus, as configured. `role` is one of `services.bus_keys.ROLES`."""
+    tcp = f"tcp://{settings.zmq_host}:{settings.zmq_port}" if settings.bus_transport == "tcp" else ""
+    return Bus(settings.data_dir, role, tcp)
