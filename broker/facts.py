@@ -20,6 +20,9 @@ from domain.model import Exchange
 
 FOLDER = Path(__file__).resolve().parents[1] / "facts"
 
+_OTHER_INDEX_CODES = {"SNSX50": "SENSEX50", "SNXT50": "BSESENSEXNEXT50"}
+"""BSE codes that some masters use for indices listed under another code."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
@@ -119,6 +122,36 @@ def underlying(exchange: Exchange, symbol: str) -> Underlying | None:
     return _underlyings_by_key().get((exchange, symbol))
 
 
+def index_symbol(exchange: Exchange, *spellings: str) -> str | None:
+    """The canonical symbol of an index by its code, name or number; None when it is none of the listed ones."""
+    known = _index_spellings()
+    for spelling in spellings:
+        symbol = known.get((exchange, _plain(spelling)))
+        if symbol is not None:
+            return symbol
+    return None
+
+
+def freeze_quantity(exchange: Exchange, name: str, *, option: bool, lot_size: int) -> int | None:
+    """The largest order of a contract in the units a master counts in; None when not known."""
+    listed = underlying(exchange, name)
+    if listed is None:
+        return None
+    freeze = listed.option_freeze if option else listed.future_freeze
+    if freeze is None or exchange in (Exchange.NFO, Exchange.BFO):
+        return freeze
+    return freeze // listed.lot_size * lot_size
+
+
+def contract_value(exchange: Exchange, name: str, lot_size: int) -> Decimal:
+    """Rupees a contract gains per point and per unit of a master that counts `lot_size` units a lot.
+
+    1 where units are units of the quoted price; GOLD is 100 where a master counts its lot as 1.
+    """
+    listed = None if exchange in (Exchange.NFO, Exchange.BFO) else underlying(exchange, name)
+    return Decimal(1) if listed is None else Decimal(listed.lot_size) / lot_size
+
+
 @cache
 def sectors() -> dict[str, str]:
     """NIFTY 50 symbol -> industry."""
@@ -150,6 +183,22 @@ def _by_key() -> dict[tuple[Exchange, str], Security]:
 @cache
 def _underlyings_by_key() -> dict[tuple[Exchange, str], Underlying]:
     return {(each.exchange, each.symbol): each for each in underlyings()}
+
+
+@cache
+def _index_spellings() -> dict[tuple[Exchange, str], str]:
+    found: dict[tuple[Exchange, str], str] = {}
+    for row in rows("index_symbols"):
+        for spelling in (row["exchange_token"], row["name"], row["exchange_code"], row["symbol"]):
+            if spelling:
+                found[Exchange(row["exchange"]), _plain(spelling)] = row["symbol"]
+    for code, symbol in _OTHER_INDEX_CODES.items():
+        found[Exchange.BSE_INDEX, code] = symbol
+    return found
+
+
+def _plain(spelling: str) -> str:
+    return "".join(spelling.upper().split())
 
 
 def _security(row: dict[str, str]) -> Security:

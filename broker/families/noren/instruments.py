@@ -1,0 +1,162 @@
+"""The Noren houses' masters: a comma separated text for each exchange, zipped, `<EXCH>_symbols.txt`.
+
+A path may be one such file or a folder of them; together they are one master. Cash tickers carry their series
+(`SBIN-EQ`). BFO's Symbol column is a class of contracts, so the underlying is read from the trading symbol there.
+Source: the public files of 2025-10 that carry the columns named below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+
+from broker import facts
+from broker.master_file import csv_rows, number_of, text_of, whole_of
+from domain.masters import BadRow, DamagedMaster
+from domain.model import CASH, Exchange, Instrument, InstrumentKind
+from domain.symbols import MONTHS, build, cash_symbol, clean_base
+
+Row = dict[str, str]
+
+_COLUMNS = {
+    "Exchange": True,
+    "Token": True,
+    "LotSize": True,
+    "Symbol": True,
+    "TradingSymbol": True,
+    "Instrument": True,
+    "TickSize": True,
+    "Expiry": False,
+    "OptionType": False,
+    "StrikePrice": False,
+}
+_INDICES = {"NSE": Exchange.NSE_INDEX, "BSE": Exchange.BSE_INDEX, "MCX": Exchange.MCX_INDEX}
+_INDEX_TICK = Decimal("0.05")
+_EXCHANGES = {"NCX": Exchange.NCDEX}
+_DATE_CODE = 5
+"""`26AUG` or `26818`: what stands between the underlying and the strike in a BFO trading symbol."""
+
+_UNLISTED = (
+    ("SENSEX", Exchange.BSE_INDEX, "BSE SENSEX", "BSE", "1"),
+    ("BANKEX", Exchange.BSE_INDEX, "BSE BANKEX", "BSE", "12"),
+)
+"""Indices that are quoted though the BSE file does not list them; their tokens are the exchange's."""
+
+
+def read(path: Path) -> Iterator[Instrument | BadRow]:
+    """Every row of the file, or of every `*_symbols.txt*` in the folder. Raises DamagedMaster."""
+    files = sorted(path.glob("*_symbols.txt*")) if path.is_dir() else [path]
+    if not files:
+        raise DamagedMaster("the folder holds no *_symbols.txt file")
+    seen: set[str] = set()
+    for file in files:
+        for number, row in csv_rows(file, _COLUMNS):
+            yield (found := _read_row(number, row))
+            if isinstance(found, Instrument):
+                seen.add(f"{found.broker_exchange}|{found.broker_token}")
+                seen.add(found.broker_exchange)
+    yield from (row for row in _unlisted() if "BSE" in seen and f"BSE|{row.broker_token}" not in seen)
+
+
+def _read_row(number: int, row: Row | None) -> Instrument | BadRow:
+    if row is None:
+        return BadRow(number, "another number of columns than the header")
+    try:
+        exchange = _EXCHANGES.get(row["Exchange"]) or Exchange(row["Exchange"])
+    except ValueError:
+        return BadRow(number, f"exchange {row['Exchange']} is not known", row["TradingSymbol"])
+    try:
+        if row["Instrument"] == "INDEX" and row["Exchange"] in _INDICES:
+            return _index(_INDICES[row["Exchange"]], row)
+        return _security(exchange, row) if exchange in CASH else _contract(exchange, row)
+    except (KeyError, ValueError, ArithmeticError) as error:
+        return BadRow(number, "a field is missing or not readable", f"{error} in {','.join(row.values())}")
+
+
+def _index(exchange: Exchange, row: Row) -> Instrument:
+    names = row["Token"], row["Symbol"], row["TradingSymbol"]
+    return Instrument(
+        symbol=facts.index_symbol(exchange, *names) or clean_base(row["TradingSymbol"]),
+        exchange=exchange,
+        kind=InstrumentKind.INDEX,
+        name=row["Symbol"],
+        lot_size=1,
+        tick_size=number_of(row["TickSize"]) or _INDEX_TICK,
+        broker_symbol=text_of(row["TradingSymbol"]),
+        broker_exchange=row["Exchange"],
+        broker_token=text_of(row["Token"]),
+    )
+
+
+def _security(exchange: Exchange, row: Row) -> Instrument:
+    trading_symbol, series = text_of(row["TradingSymbol"]), row["Instrument"]
+    if exchange is Exchange.NSE and trading_symbol.endswith(f"-{series}"):
+        symbol = cash_symbol(trading_symbol.removesuffix(f"-{series}"), series)
+    else:
+        symbol = cash_symbol(trading_symbol)
+    return Instrument(
+        symbol=symbol,
+        exchange=exchange,
+        kind=InstrumentKind.EQUITY,
+        name=row["Symbol"] or symbol,
+        lot_size=whole_of(row["LotSize"]),
+        tick_size=number_of(row["TickSize"]),
+        broker_symbol=trading_symbol,
+        broker_exchange=row["Exchange"],
+        broker_token=text_of(row["Token"]),
+    )
+
+
+def _contract(exchange: Exchange, row: Row) -> Instrument:
+    kind = InstrumentKind.FUTURE if row["OptionType"] in ("XX", "") else InstrumentKind(row["OptionType"])
+    expiry, lot = _day(row["Expiry"]), whole_of(row["LotSize"])
+    strike = number_of(row["StrikePrice"]) if kind.is_option else None
+    name = _bfo_underlying(row, kind, strike) if exchange is Exchange.BFO else text_of(row["Symbol"])
+    return Instrument(
+        symbol=build(name, kind, expiry, strike),
+        exchange=exchange,
+        kind=kind,
+        name=name,
+        lot_size=lot,
+        tick_size=number_of(row["TickSize"]),
+        broker_symbol=text_of(row["TradingSymbol"]),
+        broker_exchange=row["Exchange"],
+        broker_token=text_of(row["Token"]),
+        expiry=expiry,
+        strike=strike,
+        freeze_quantity=facts.freeze_quantity(exchange, name, option=kind.is_option, lot_size=lot),
+        contract_value=facts.contract_value(exchange, name, lot),
+    )
+
+
+def _bfo_underlying(row: Row, kind: InstrumentKind, strike: Decimal | None) -> str:
+    """`SENSEX26AUG69500CE` and `SENSEX5026AUGFUT` less strike, kind and date code."""
+    ending = kind.value if strike is None else f"{strike.normalize():f}{kind.value}"
+    if not row["TradingSymbol"].endswith(ending):
+        raise ValueError("the trading symbol does not end as its columns say")
+    return row["TradingSymbol"][: -len(ending) - _DATE_CODE]
+
+
+def _unlisted() -> Iterator[Instrument]:
+    for symbol, exchange, name, broker_exchange, token in _UNLISTED:
+        yield Instrument(
+            symbol=symbol,
+            exchange=exchange,
+            kind=InstrumentKind.INDEX,
+            name=name,
+            lot_size=1,
+            tick_size=_INDEX_TICK,
+            broker_symbol=symbol,
+            broker_exchange=broker_exchange,
+            broker_token=token,
+        )
+
+
+@lru_cache(maxsize=4096)
+def _day(cell: str) -> date:
+    """`30-JUN-2026`."""
+    day, month, year = cell.upper().split("-")
+    return date(int(year), MONTHS.index(month) + 1, int(day))
