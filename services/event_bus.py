@@ -13,12 +13,17 @@ import zmq
 
 from services.bus import Bus, Socket
 
-KINDS: Final = ("order", "job", "log", "login", "broker", "account")
+KINDS: Final = ("order", "book", "job", "log", "login", "broker", "account")
 
 
 def order_topic(account_id: int) -> str:
     """An order of this account changed."""
     return f"order|{account_id}|"
+
+
+def book_topic(account_id: int) -> str:
+    """The paper exchange has news of this account; the worker fetches it and then rings `order`."""
+    return f"book|{account_id}|"
 
 
 def job_topic(job_id: int | str) -> str:

@@ -1,0 +1,24 @@
+"""The web application: settings, then the platform, then the doors that lead to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+if TYPE_CHECKING:
+    from config import Settings
+
+
+def create_app(settings: Settings) -> Flask:
+    """Build the application for one install."""
+    import blueprints
+    from restx_api import api
+    from services.platform import build_platform
+
+    app = Flask(__name__, static_folder=None, template_folder="blueprints/templates")
+    platform = build_platform(settings)
+    app.extensions["platform"] = platform
+    api.register(app, platform)
+    blueprints.register(app)
+    return app

@@ -1,0 +1,58 @@
+"""What the gate's limits need to know of the world, read from the account's own broker and feed."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+from domain.clock import Clock
+from domain.errors import PlatformError
+from domain.model import OrderRequest
+from services.accounts import Caller
+from services.gate import Facts
+from services.market_data import MarketData
+from services.portfolio import Portfolio
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 60.0
+
+
+class FactReader:
+    """Reads Facts; what cannot be read stays None, and the limit that needs it refuses."""
+
+    def __init__(self, portfolio: Portfolio, market_data: MarketData, clock: Clock) -> None:
+        self._portfolio = portfolio
+        self._market_data = market_data
+        self._clock = clock
+
+    def read(self, caller: Caller, request: OrderRequest) -> Facts:
+        return Facts(
+            position=self._position(caller, request),
+            last_price=self._last_price(caller, request),
+            day_pnl=self._day_pnl(caller),
+        )
+
+    def _position(self, caller: Caller, request: OrderRequest) -> Decimal | None:
+        try:
+            return self._portfolio.open_quantity(caller, request.symbol, request.exchange, request.product)
+        except PlatformError as error:
+            log.warning("position not read account=%s: %s", caller.account.id, error)
+            return None
+
+    def _last_price(self, caller: Caller, request: OrderRequest) -> Decimal | None:
+        try:
+            quote = self._market_data.quote(caller, request.symbol, request.exchange)
+        except PlatformError as error:
+            log.warning("price not read account=%s symbol=%s: %s", caller.account.id, request.symbol, error)
+            return None
+        age = (self._clock.now() - quote.at).total_seconds()
+        return Decimal(repr(quote.last_price)) if quote.last_price > 0 and age <= FRESH_SECONDS else None
+
+    def _day_pnl(self, caller: Caller) -> Decimal | None:
+        try:
+            funds = self._portfolio.funds(caller)
+        except PlatformError as error:
+            log.warning("funds not read account=%s: %s", caller.account.id, error)
+            return None
+        return funds.realised + funds.unrealised

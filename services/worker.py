@@ -1,0 +1,170 @@
+"""The worker role: everything that must happen without anybody asking.
+
+It wakes, compares what should be with what is, and acts; being killed at any moment loses nothing, because what it
+does is decided by rows. One worker at a time: a lease in the database, renewed each second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from database import leases
+from domain.clock import IST
+from domain.errors import PlatformError
+from services.event_bus import BellListener
+from services.paper_pump import PaperPump
+from services.platform import Platform, build_platform
+from services.send_queue import SendQueue
+
+if TYPE_CHECKING:
+    from config import Settings
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=5)
+GRACE = 3600
+EX_TEMPFAIL = 75
+
+
+class Worker:
+    """Schedules and loops of one process. `run` returns when `stop` is called or the lease is lost."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.queue = SendQueue(
+            platform.databases["orders"],
+            platform.clock,
+            platform.accounts.account,
+            platform.sessions,
+            platform.orders,
+        )
+        self.pump = PaperPump(platform.accounts, platform.sessions, platform.updates)
+        self.scheduler = BackgroundScheduler(
+            timezone=IST, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE}
+        )
+        self._stop = threading.Event()
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._token: int | None = None
+
+    def run(self) -> int:
+        """Wait for the lease, work, and give it back; the process's exit code."""
+        while not self._stop.is_set() and not self._take_lease():
+            self._stop.wait(1.0)
+        if self._stop.is_set():
+            return 0
+        log.info("worker works token=%s", self._token)
+        self._schedule()
+        self.scheduler.start()
+        bells = threading.Thread(target=self._listen, name="bells")
+        bells.start()
+        kept = self._keep_lease()
+        self._stop.set()
+        self.scheduler.shutdown(wait=True)
+        bells.join()
+        self.queue.close()
+        self._give_back()
+        return 0 if kept else EX_TEMPFAIL
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    # -- jobs
+    def _schedule(self) -> None:
+        every, daily = self._every, self._daily
+        every(0.1, "queue", self.queue.drain)
+        every(1.0, "reconcile", self._reconcile)
+        every(60.0, "adopt", self.pump.pump_all)
+        daily(3, 1, "paper master", self._load_paper)
+        daily(3, 30, "old masters", self.platform.instruments.clean_up)
+
+    def _every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
+        trigger = IntervalTrigger(seconds=seconds)
+        self.scheduler.add_job(_safe(name, job), trigger, id=name, name=name)
+
+    def _daily(self, hour: int, minute: int, name: str, job: Callable[[], object]) -> None:
+        self.scheduler.add_job(
+            _safe(name, job), CronTrigger(hour=hour, minute=minute, timezone=IST), id=name, name=name
+        )
+
+    def _reconcile(self) -> None:
+        self.platform.reconciler.abandon_lost()
+        if self.platform.reconciler.unknown():
+            self.platform.reconciler.sweep()
+
+    def _load_paper(self) -> None:
+        self.platform.instruments.load_paper()
+
+    def _listen(self) -> None:
+        """Fetch an account's paper news as soon as the exchange rings, and of all accounts at the start."""
+        listener = BellListener(self.platform.bus, "book|")
+        _safe("first pump", self.pump.pump_all)()
+        while not self._stop.is_set():
+            for topic in listener.wait(0.5):
+                _safe("pump", lambda t=topic: self._pump_one(t))()  # type: ignore[misc]
+        listener.close()
+
+    def _pump_one(self, topic: str) -> None:
+        account_id = topic.split("|")[1]
+        if account_id.isdigit():
+            self.pump.pump(self.platform.accounts.account(int(account_id)))
+
+    # -- lease
+    def _take_lease(self) -> bool:
+        now = self.platform.clock.now()
+        store = self.platform.databases["platform"]
+        self._token = store.write(lambda c: leases.take(c, "worker", self._holder, now, LEASE))
+        return self._token is not None
+
+    def _keep_lease(self) -> bool:
+        """Renew each second until told to stop; False when another worker took over."""
+        store = self.platform.databases["platform"]
+        while not self._stop.wait(1.0):
+            now = self.platform.clock.now()
+            token = self._token or 0
+            if not store.write(lambda c: leases.renew(c, "worker", token, now, LEASE)):  # noqa: B023
+                log.error("another worker holds the lease; this one ends")
+                return False
+        return True
+
+    def _give_back(self) -> None:
+        now = self.platform.clock.now()
+        token = self._token or 0
+        self.platform.databases["platform"].write(lambda c: leases.give_back(c, "worker", token, now))
+
+
+def _safe(name: str, job: Callable[[], object]) -> Callable[[], None]:
+    """A job whose failure is logged and tried again at its next turn."""
+
+    def run() -> None:
+        try:
+            job()
+        except PlatformError as error:
+            log.warning("%s: %s", name, error)
+        except Exception:
+            log.exception("%s failed", name)
+
+    return run
+
+
+def main(settings: Settings) -> int:
+    """Work until SIGTERM."""
+    platform = build_platform(settings, "worker")
+    worker = Worker(platform)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    try:
+        return worker.run()
+    finally:
+        platform.close()
