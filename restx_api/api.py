@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import flask_restx
 from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
-from restx_api import errors, instruments, later, market_data, orders, portfolio, spec, system
+from restx_api import cors, docs, errors, instruments, later, market_data, orders, portfolio, spec, system
 from restx_api.door import Door, Endpoint, respond
 from restx_api.limits import Limits, Memory, Shared, classes
 
@@ -61,9 +62,19 @@ def register(app: Flask, platform: Platform) -> None:
         slashed = () if "<" in path else (f"{path}/",)
         name = path.strip("/").partition("/<")[0].replace("/", "_")
         api.add_resource(_resource(name, door, methods), path, *slashed, endpoint=name)
+    cors.install(blueprint, settings)
     app.register_blueprint(blueprint)
+    app.register_blueprint(docs.blueprint(platform, ENDPOINTS))
     app.add_url_rule("/api/<path:rest>", "api_unknown", _unknown, methods=_ANY_METHOD)
     app.add_url_rule("/api/", "api_root", _unknown, methods=_ANY_METHOD)
+    app.register_error_handler(HTTPException, _http)
+
+
+def _http(error: HTTPException) -> Response | HTTPException:
+    """What the server refuses before any endpoint is found; pages register their own handler after this one."""
+    if request.path.startswith("/api/") and error.code is not None and error.code >= 400:
+        return respond(errors.plain(error.code, error.description or error.name))
+    return error
 
 
 def _by_path(endpoints: tuple[Endpoint, ...]) -> Mapping[str, dict[str, Endpoint]]:

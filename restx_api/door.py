@@ -25,11 +25,11 @@ from restx_api.errors import Answer, Style
 from restx_api.fields.base import Lenient
 from restx_api.fields.shapes import Shape, data, obj
 from restx_api.limits import Limits
+from services.addresses import Proxies
 
 if TYPE_CHECKING:
-    from services.platform import Platform
-
     from services.accounts import Caller
+    from services.platform import Platform
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +171,12 @@ class Door:
     def __init__(self, platform: Platform, limits: Limits) -> None:
         self._platform = platform
         self._limits = limits
+        self._proxies = Proxies(platform.settings.trusted_proxies)
+
+    def _address(self) -> str:
+        peer = request.remote_addr or ""
+        forwarded = request.headers.get("X-Forwarded-For")
+        return self._proxies.client(peer, forwarded) if forwarded else peer
 
     def serve(self, endpoint: Endpoint, values: Mapping[str, str]) -> Response:
         """One request, whatever happens in it. `values` are the path's variables."""
@@ -193,7 +199,7 @@ class Door:
 
     def _admit(self, endpoint: Endpoint, values: Mapping[str, str], visit: _Visit) -> Call:
         """Everything before the service is asked."""
-        address = request.remote_addr or ""
+        address = self._address()
         if endpoint.limit:
             self._limits.address(address)
         given = _read(endpoint, values)
@@ -215,7 +221,7 @@ class Door:
         caller = visit.caller
         if caller is None and isinstance(key := visit.given.get("apikey"), str):
             try:
-                caller = self._platform.accounts.caller_of_key(key, address=request.remote_addr or "")
+                caller = self._platform.accounts.caller_of_key(key, address=self._address())
             except Unauthorized:
                 return False
         return caller is not None and caller.account.mode is Mode.ANALYZE

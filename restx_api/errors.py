@@ -178,6 +178,11 @@ def no_quotes(unknown: list[dict[str, Any]]) -> Answer:
     return Answer(400, refused("No valid symbols in the request", invalid_symbols=unknown))
 
 
+def plain(status: int, message: str) -> Answer:
+    """An error of the web server itself."""
+    return Answer(status, refused(message))
+
+
 def not_found(path: str) -> Answer:
     return Answer(404, {"status": "error", "message": "Not found", "path": path})
 

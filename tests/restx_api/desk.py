@@ -46,7 +46,7 @@ ORDER = {
     "quantity": "1",
 }
 
-RATES = {
+SETTINGS: dict[str, object] = {
     "api_rate_limit": "100000 per second",
     "order_rate_limit": "100000 per second",
     "smart_order_rate_limit": "100000 per second",
@@ -57,6 +57,14 @@ RATES = {
     "portfolio_tearsheet_rate_limit": "100000 per second",
     "sip_api_rate_limit": "100000 per second",
     "redis_url": "",
+    "trusted_proxies": (),
+    "cors_enabled": True,
+    "cors_allowed_origins": ("http://127.0.0.1:5000",),
+    "cors_allowed_methods": ("GET", "POST"),
+    "cors_allowed_headers": ("Content-Type",),
+    "cors_exposed_headers": (),
+    "cors_allow_credentials": False,
+    "cors_max_age": 600,
 }
 
 
@@ -170,14 +178,14 @@ class FakeInstruments:
 class Desk:
     """A served API, two users with keys, and what stands behind it."""
 
-    def __init__(self, folder: Path, **rates: str) -> None:
+    def __init__(self, folder: Path, **settings: object) -> None:
         self.world = World(folder)
         broker = MoneyBroker(self.world.script, self.world.clock)
         self.world.orders._sessions.broker = broker  # type: ignore[attr-defined]
         sessions = SimpleNamespace(broker_for=lambda a: broker, data_broker_for=lambda a: broker)
         catalog = self.world.orders._instruments
         self.platform: Any = SimpleNamespace(
-            settings=SimpleNamespace(**{**RATES, **rates}),
+            settings=SimpleNamespace(**{**SETTINGS, **settings}),
             clock=self.world.clock,
             accounts=self.world.accounts,
             orders=self.world.orders,

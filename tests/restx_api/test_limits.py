@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from restx_api.errors import TooMany
 from restx_api.limits import ADDRESS_FACTOR, Limits, Memory, Rate, rates
-from tests.restx_api.desk import ORDER, RATES, Desk
+from tests.restx_api.desk import ORDER, Desk
 
 
 class Hand:
@@ -79,7 +79,7 @@ def test_each_key_and_route_has_its_own_window_under_a_ceiling_an_address() -> N
 
 
 def test_a_key_over_its_limit_gets_429_with_status_and_retry_after(tmp_path: object) -> None:
-    desk = Desk(tmp_path, **{**RATES, "order_rate_limit": "2 per minute"})  # type: ignore[arg-type]
+    desk = Desk(tmp_path, order_rate_limit="2 per minute")  # type: ignore[arg-type]
     try:
         answers = [desk.post("/placeorder", ORDER) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
