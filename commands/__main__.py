@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
         return 2
     data_dir, rest = take_data_dir(rest)
     parser = parser_for(verb)
-    parsed, parsed.rest = parser.parse_known_args(rest)
+    parsed, unknown = parser.parse_known_args(rest)
+    parsed.rest = unknown
     parsed.data_dir = data_dir
     if parsed.rest and not parsed.passes_on:
         parser.error(f"unrecognized arguments: {' '.join(parsed.rest)}")

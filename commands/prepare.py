@@ -18,9 +18,14 @@ STORES = ("platform", "orders", "paper", "logs")
 
 def is_prepared(settings: config.Settings) -> bool:
     """Whether a start can go on at once. PostgreSQL is asked by the preparation itself."""
-    if settings.database_url:
+    if settings.database_url or not has_universe(settings):
         return False
     return all(revisions.is_current(name, settings.data_dir) for name in STORES)
+
+
+def has_universe(settings: config.Settings) -> bool:
+    """Whether the paper account has instruments. The worker keeps them fresh."""
+    return any((settings.data_dir / "instruments" / "paper").glob("*.sqlite"))
 
 
 def when_needed(settings: config.Settings, data_dir: Path | None) -> None:
@@ -41,6 +46,29 @@ def stores(settings: config.Settings) -> str:
     return f"now at their newest schema: {', '.join(changed)}" if changed else "at their newest schema"
 
 
+def universe(settings: config.Settings) -> str:
+    """Write the paper exchange's master file for today unless it is there."""
+    from services.platform import build_platform
+
+    platform = build_platform(settings)
+    try:
+        report = platform.instruments.load_paper()
+    finally:
+        platform.close()
+    return f"{report.rows:,} paper instruments"
+
+
+def assets(settings: config.Settings) -> str:
+    """Build what the pages load, where a source changed since it was built."""
+    from commands import assets as build
+
+    if build.is_current():
+        return "built"
+    command = [sys.executable, "-P", "-m", "commands", "assets"]
+    made = subprocess.run(command, check=False).returncode == 0
+    return "built" if made else "not built: the pages use what the release brought"
+
+
 Step = Callable[[config.Settings], str]
-NEEDED: dict[str, Step] = {"stores": stores}
-LATER: dict[str, Step] = {}
+NEEDED: dict[str, Step] = {"stores": stores, "instruments": universe}
+LATER: dict[str, Step] = {"assets": assets}

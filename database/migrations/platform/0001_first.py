@@ -29,6 +29,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_browser_sessions_expires_at"), "browser_sessions", ["expires_at"], unique=False)
     op.create_index(op.f("ix_browser_sessions_user_id"), "browser_sessions", ["user_id"], unique=False)
     op.create_table(
+        "calendar_overrides",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("market", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("type", sa.String(length=24), nullable=False),
+        sa.Column("open", sa.String(length=8), nullable=False),
+        sa.Column("close", sa.String(length=8), nullable=False),
+        sa.Column("note", sa.String(length=200), nullable=False),
+        sa.Column("author", sa.String(length=64), nullable=False),
+        sa.Column("saved_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_overrides")),
+        sa.UniqueConstraint("day", "market", name=op.f("uq_calendar_overrides_day_market")),
+    )
+    op.create_table(
         "known_devices",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -37,6 +52,14 @@ def upgrade() -> None:
         sa.Column("seen_at", types.UtcTime(), nullable=False),
         sa.Column("trusted_until", types.UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("hash", "user_id", name=op.f("pk_known_devices")),
+    )
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("token", sa.Integer(), nullable=False),
+        sa.Column("until", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
         "login_attempts",
@@ -53,6 +76,16 @@ def upgrade() -> None:
     op.create_index("ix_login_attempts_address_at", "login_attempts", ["address", "at"], unique=False)
     op.create_index("ix_login_attempts_device_at", "login_attempts", ["device", "at"], unique=False)
     op.create_index("ix_login_attempts_subject_at", "login_attempts", ["subject", "at"], unique=False)
+    op.create_table(
+        "masters",
+        sa.Column("broker", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.String(length=200), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("put_aside", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=200), nullable=False),
+        sa.Column("loaded_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("broker", name=op.f("pk_masters")),
+    )
     op.create_table(
         "settings",
         sa.Column("name", sa.String(length=96), nullable=False),
@@ -136,11 +169,14 @@ def downgrade() -> None:
     op.drop_table("accounts")
     op.drop_table("users")
     op.drop_table("settings")
+    op.drop_table("masters")
     op.drop_index("ix_login_attempts_subject_at", table_name="login_attempts")
     op.drop_index("ix_login_attempts_device_at", table_name="login_attempts")
     op.drop_index("ix_login_attempts_address_at", table_name="login_attempts")
     op.drop_table("login_attempts")
+    op.drop_table("leases")
     op.drop_table("known_devices")
+    op.drop_table("calendar_overrides")
     op.drop_index(op.f("ix_browser_sessions_user_id"), table_name="browser_sessions")
     op.drop_index(op.f("ix_browser_sessions_expires_at"), table_name="browser_sessions")
     op.drop_table("browser_sessions")
