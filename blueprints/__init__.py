@@ -1,0 +1,104 @@
+"""The browser door: server-rendered pages over the services. `register(app)` is all that `app.py` calls."""
+
+from __future__ import annotations
+
+import logging
+from datetime import time
+from importlib import metadata
+from typing import Any
+
+from flask import Flask, request
+from flask_wtf.csrf import CSRFProtect
+
+from blueprints import (
+    access,
+    accounts,
+    assets,
+    books,
+    dashboard,
+    filters,
+    gate,
+    headers,
+    held,
+    help,
+    kill,
+    pages_static,
+    problems,
+    search,
+    settings,
+    shell,
+)
+from services.browser import Browser, build_browser
+
+log = logging.getLogger(__name__)
+
+_PAGES = (pages_static, gate, held, dashboard, books, search, settings, accounts, kill, help, shell)
+_KEYED = ("/api/",)
+"""Paths whose callers prove themselves with a key in the request, never with a cookie."""
+
+
+def register(app: Flask, browser: Browser | None = None) -> None:
+    """Add every page to `app`. The Platform must be at `app.extensions["platform"]`."""
+    platform = app.extensions["platform"]
+    settings_ = platform.settings
+    app.secret_key = settings_.app_key
+    app.extensions["browser"] = browser or _browser(platform)
+    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
+    app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    secure = settings_.host_server.startswith("https://")
+    access.install(app, trusted_proxies=settings_.trusted_proxies, secure=secure)
+    _protect(app)
+    headers.install(app, settings_.websocket_url)
+    filters.install(app)
+    assets.install(app)
+    shell.install(app)
+    problems.install(app, is_ours)
+    for module in _PAGES:
+        app.register_blueprint(module.blueprint)
+    app.jinja_env.globals["ui"] = app.jinja_env.get_template("_ui.html").module
+    app.jinja_env.globals["version"] = _version()
+    announce(app)
+
+
+def announce(app: Flask) -> None:
+    """Say the set-up code where the server was started, while nobody has an account."""
+    code = app.extensions["browser"].first_run.new_code()
+    if code is not None:
+        log.warning(
+            "first run: open %s and use the set-up code %s",
+            app.extensions["platform"].settings.host_server,
+            code,
+        )
+
+
+def is_ours() -> bool:
+    """Whether the request is for a page, not for another door."""
+    return not request.path.startswith(_KEYED)
+
+
+def _protect(app: Flask) -> None:
+    """Ask every write for the form's token; only keyed doors, which read no cookie, are spared."""
+    csrf = CSRFProtect(app)
+
+    @app.before_request
+    def _check() -> None:
+        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and is_ours() and request.endpoint:
+            csrf.protect()
+
+
+def _browser(platform: Any) -> Browser:
+    cut = platform.settings.session_expiry_time
+    return build_browser(
+        platform.databases["platform"],
+        platform.vault,
+        platform.clock,
+        cut=cut if isinstance(cut, time) else time(3),
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("openalgo")
+    except metadata.PackageNotFoundError:
+        return "0.1.0"

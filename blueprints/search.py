@@ -1,0 +1,47 @@
+"""Find instruments by words in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import render_template, request
+
+from blueprints.access import caller, pages, platform
+from blueprints.filters import title
+from domain.model import Exchange, Instrument
+
+blueprint = pages("search")
+
+_MOST = 100
+_IN_PALETTE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One hit and how people say it."""
+
+    instrument: Instrument
+    name: str
+
+
+def find(words: str, exchange: str, most: int) -> list[Found]:
+    """Hits in the account's own master, best first; none for no words."""
+    if not words.strip():
+        return []
+    wanted = exchange if exchange in Exchange.__members__ else None
+    hits = platform().instruments.search(caller().account.venue, words, wanted, most)
+    return [Found(hit, title(hit)) for hit in cast(list[Instrument], hits)]
+
+
+@blueprint.get("/search")
+def search() -> str:
+    """A page of hits; with `part=palette` the list inside the search box."""
+    words, exchange = request.args.get("q", "").strip()[:80], request.args.get("exchange", "")
+    palette = request.args.get("part") == "palette"
+    hits = find(words, exchange, _IN_PALETTE if palette else _MOST)
+    template = "search/palette.html" if palette else "search/search.html"
+    exchanges = [("", "All exchanges"), *((e.value, e.value) for e in Exchange)]
+    return render_template(
+        template, section="search", words=words, exchange=exchange, hits=hits, exchanges=exchanges, most=_MOST
+    )

@@ -1,0 +1,55 @@
+/* The keyboard: nothing inside a field, nothing with a modifier but the ones shown on the sheet. */
+import { tinykeys } from "tinykeys";
+import { all, inField, one } from "./dom.js";
+import { openDialog } from "./frame.js";
+
+const rows = () => all("[data-row]").filter((row) => row.offsetParent !== null);
+const current = () => one("[data-row][aria-selected=true]") ?? document.activeElement?.closest?.("[data-row]") ?? null;
+
+export function select(row) {
+  all("[data-row][aria-selected=true]").forEach((other) => other.removeAttribute("aria-selected"));
+  if (!row) return;
+  row.setAttribute("aria-selected", "true");
+  row.scrollIntoView({ block: "nearest" });
+  (row.querySelector("[data-focus]") ?? row.querySelector("a, button"))?.focus({ preventScroll: true });
+}
+
+function move(by) {
+  const list = rows();
+  if (!list.length) return false;
+  const at = list.indexOf(current());
+  select(list[Math.min(list.length - 1, Math.max(0, at < 0 ? 0 : at + by))]);
+  return true;
+}
+
+function act(name) {
+  const button = current()?.querySelector(`[data-act=${name}]`);
+  button?.click();
+  return Boolean(button);
+}
+
+const go = (id) => {
+  const link = one(`[data-go=${id}]`);
+  if (link) location.assign(link.href);
+  return Boolean(link);
+};
+
+export function start() {
+  const guarded = (handler) => (event) => {
+    if (inField(event.target) || one("dialog[open]")) return;
+    if (handler(event) !== false) event.preventDefault();
+  };
+  const table = {
+    "/": () => openDialog("palette") || (location.href = "/search"),
+    "Shift+?": () => openDialog("keys"),
+    "?": () => openDialog("keys"),
+    "Shift+K": () => openDialog("kill") || (location.href = "/kill"),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    Enter: () => act("open"),
+    b: () => act("buy"), s: () => act("sell"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"),
+    x: () => act("select"), Delete: () => act("remove"),
+    "g w": () => go("trade"), "g o": () => go("orders"), "g p": () => go("positions"), "g s": () => go("strategies"), "g c": () => go("options"), "g h": () => go("dashboard"),
+  };
+  tinykeys(window, Object.fromEntries(Object.entries(table).map(([key, handler]) => [key, guarded(handler)])));
+}

@@ -1,0 +1,42 @@
+"""What the browser door needs besides the platform's trading services, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import time
+
+from database.crypto import Vault
+from database.engine import Database
+from domain.clock import Clock
+from services.browser_sessions import BrowserSessions
+from services.first_run import FirstRun
+from services.login_guard import LoginGuard
+from services.second_factor import SecondFactor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """Services of the pages alone; trading services come from the platform."""
+
+    sessions: BrowserSessions
+    guard: LoginGuard
+    second_factor: SecondFactor
+    first_run: FirstRun
+
+
+def build_browser(
+    database: Database,
+    vault: Vault,
+    clock: Clock,
+    *,
+    cut: time = time(3, 0),
+    ended: Callable[[list[str]], None] = lambda _hashes: None,
+) -> Browser:
+    """`cut` (IST) ends sessions daily; `ended(hashes)` hears of browser sessions that were cut short."""
+    return Browser(
+        sessions=BrowserSessions(database, clock, cut, ended),
+        guard=LoginGuard(database, clock),
+        second_factor=SecondFactor(database, vault, clock),
+        first_run=FirstRun(database, vault),
+    )
