@@ -67,12 +67,17 @@ class Worker:
         log.info("worker works token=%s", self._token)
         self._schedule()
         self.scheduler.start()
-        bells = threading.Thread(target=self._listen, name="bells")
-        bells.start()
+        loops = [
+            threading.Thread(target=self._listen, name="bells"),
+            threading.Thread(target=self._drain, name="queue"),
+        ]
+        for loop in loops:
+            loop.start()
         kept = self._keep_lease()
         self._stop.set()
         self.scheduler.shutdown(wait=True)
-        bells.join()
+        for loop in loops:
+            loop.join()
         self.queue.close()
         self._give_back()
         return 0 if kept else EX_TEMPFAIL
@@ -83,7 +88,6 @@ class Worker:
     # -- jobs
     def _schedule(self) -> None:
         every, daily = self._every, self._daily
-        every(0.1, "queue", self.queue.drain)
         every(1.0, "reconcile", self._reconcile)
         every(60.0, "adopt", self.pump.pump_all)
         daily(3, 1, "paper master", self._load_paper)
@@ -102,6 +106,12 @@ class Worker:
         self.platform.reconciler.abandon_lost()
         if self.platform.reconciler.unknown():
             self.platform.reconciler.sweep()
+
+    def _drain(self) -> None:
+        """Look for orders that wait for a send slot ten times a second."""
+        drain = _safe("queue", self.queue.drain)
+        while not self._stop.wait(0.1):
+            drain()
 
     def _load_paper(self) -> None:
         self.platform.instruments.load_paper()
@@ -160,6 +170,7 @@ def _safe(name: str, job: Callable[[], object]) -> Callable[[], None]:
 
 def main(settings: Settings) -> int:
     """Work until SIGTERM."""
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
     platform = build_platform(settings, "worker")
     worker = Worker(platform)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,108 @@
+"""The exchange role's process: builds the market, the books and the server, and serves until SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+import zmq
+
+import config
+from broker.paper.server import assemble
+from broker.paper.settlement import Lookup
+from broker.paper.simulated import SimulatedMarket
+from commands.locks import AlreadyRunning, hold
+from config import Settings, SystemClock
+from database.engine import open_database
+from database.paper_ledger import PaperLedger
+from domain.model import Tick
+from services.bus import Bus
+from services.event_bus import EventBus, book_topic
+from services.instruments import Instruments
+from services.market_calendar import MarketCalendar
+from services.tick_bus import TickPublisher
+
+log = logging.getLogger(__name__)
+
+FEED = "paper"
+SEED = 1
+EX_TEMPFAIL = 75
+_SWITCH = 0.001
+
+
+class BusPublisher:
+    """Ticks and bells onto the bus."""
+
+    def __init__(self, bus: Bus, feeds: frozenset[str], monotonic: Callable[[], float]) -> None:
+        self._ticks = TickPublisher(bus, feeds.__contains__, monotonic)
+        self._events = EventBus(bus)
+
+    def wanted(self, feed: str) -> Mapping[tuple[str, str], int]:
+        return self._ticks.wanted(feed)
+
+    def tick(self, feed: str, tick: Tick) -> None:
+        self._ticks.tick(feed, tick)
+
+    def ring(self, account: str) -> None:
+        if account.isdigit():
+            self._events.ring(book_topic(int(account)))
+
+    def poll(self) -> object:
+        return self._ticks.poll()
+
+    def close(self) -> None:
+        self._ticks.close()
+        self._events.close()
+
+
+def main(settings: Settings) -> int:
+    """Serve the exchange; EX_TEMPFAIL when another process of this install already does."""
+    try:
+        lock = hold(settings.data_dir / "exchange.lock")
+    except AlreadyRunning as error:
+        log.error("the paper exchange is already running: %s", error)
+        return EX_TEMPFAIL
+    sys.setswitchinterval(_SWITCH)
+    clock = SystemClock()
+    database = open_database(settings.database_url, "paper", settings.data_dir)
+    bus = Bus(settings.data_dir, "exchange", _tcp(settings))
+    publisher = BusPublisher(bus, frozenset({FEED}), clock.monotonic)
+    server = assemble(
+        bus.bind(zmq.ROUTER, bus.addresses.exchange, send=0, receive=0),
+        PaperLedger(database),
+        lambda: {FEED: SimulatedMarket(SEED, clock)},
+        clock,
+        publisher,
+        lookup_of(settings, clock),
+    )
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        server.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    with contextlib.closing(database), contextlib.closing(bus), contextlib.closing(publisher):
+        log.info("paper exchange serves")
+        server.run()
+    lock.close()
+    return 0
+
+
+def lookup_of(settings: Settings, clock: SystemClock) -> Lookup:
+    """Instruments of the paper master by exchange and symbol."""
+    platform = open_database(settings.database_url, "platform", settings.data_dir)
+    calendar = MarketCalendar(platform, clock)
+    instruments = Instruments(platform, settings.data_dir / "instruments", clock, calendar.current)
+    return lambda exchange, symbol: instruments.get(FEED, exchange, symbol)
+
+
+def _tcp(settings: Settings) -> str:
+    return f"tcp://{settings.zmq_host}:{settings.zmq_port}" if settings.bus_transport == "tcp" else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(config.load()))
