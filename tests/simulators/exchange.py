@@ -78,15 +78,15 @@ class SimExchange:
         self._own = count(1)
 
     # -- orders
-    def place(
-        self, user: str, order: PlaceOrder, *, store_refused: bool = False, **extra: str
-    ) -> Outcome:
+    def place(self, user: str, order: PlaceOrder, *, store_refused: bool = False, **extra: str) -> Outcome:
         """Take a new order. With `store_refused` a refusal becomes a REJECTED row with an id, as some brokers do."""
         own = f"s{next(self._own)}"
         self._tags[own] = (order.client_order_id, order.instrument, extra)
         rejected = self.plan.pick("place", EXCHANGE & {"reject"})
         if rejected is not None:
-            outcome: Outcome = Refused("REJECTED", str(rejected.extra.get("words", "RMS: blocked for trading")))
+            outcome: Outcome = Refused(
+                "REJECTED", str(rejected.extra.get("words", "RMS: blocked for trading"))
+            )
         else:
             outcome = self._engine.place(user, replace(order, client_order_id=own), self.clock.now())
         if isinstance(outcome, Refused) and not outcome.order_id and (store_refused or rejected):

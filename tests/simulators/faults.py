@@ -29,7 +29,9 @@ WIRE = frozenset(
     }
 )  # fmt: skip
 DIALECT = frozenset({"rate_limit", "expired", "refuse", "unavailable", "no_id"})
-EXCHANGE = frozenset({"unknown_status", "bad_row", "book_lag", "late_fill", "reject", "dup_update", "reorder"})
+EXCHANGE = frozenset(
+    {"unknown_status", "bad_row", "book_lag", "late_fill", "reject", "dup_update", "reorder"}
+)
 
 # What a plain `fail_next(kind)` means, in the words of the fault plan.
 SHORT: dict[str, dict[str, object]] = {

@@ -55,6 +55,7 @@ class KiteSimulator(Simulator):
     """Zerodha. Prices in rupees, JSON numbers are numbers, times are IST text."""
 
     user = "AB1234"
+    rates = dict.fromkeys(("place", "modify", "cancel"), 10.0) | {"quotes": 1.0, "candles": 3.0, "": 10.0}
 
     def __init__(self, name: str = "zerodha", seed: int = 0) -> None:
         super().__init__(name, seed)
@@ -110,7 +111,12 @@ class KiteSimulator(Simulator):
         yield "GET", "orders", "orders", lambda r, p: self._orders()
         yield "GET", "orders/*", "order", self._history
         yield "GET", "orders/*/trades", "order trades", self._order_trades
-        yield "GET", "trades", "trades", lambda r, p: [self._trade(t) for t in self.exchange.trades(self.user)]
+        yield (
+            "GET",
+            "trades",
+            "trades",
+            lambda r, p: [self._trade(t) for t in self.exchange.trades(self.user)],
+        )
         yield "GET", "portfolio/positions", "positions", lambda r, p: self._positions()
         yield "PUT", "portfolio/positions", "convert", self._convert
         yield "GET", "portfolio/holdings", "holdings", lambda r, p: self._holdings()
@@ -169,7 +175,13 @@ class KiteSimulator(Simulator):
         code = self.random(16)
         self.codes[code] = self.user
         given = parse_qsl(request.argument("redirect_params"))
-        query = [("action", "login"), ("type", "login"), ("status", "success"), ("request_token", code), *given]
+        query = [
+            ("action", "login"),
+            ("type", "login"),
+            ("status", "success"),
+            ("request_token", code),
+            *given,
+        ]
         return Answer.redirect(f"{self.redirect_url}?{urlencode(query)}")
 
     def _login(self, request: Request, parts: list[str]) -> object:
@@ -288,7 +300,9 @@ class KiteSimulator(Simulator):
     # -- portfolio
     def _positions(self) -> dict[str, object]:
         lines = self.exchange.lines(self.user)
-        rows = [wire.position_row(line, self._of(line.instrument), self._last(line.instrument)) for line in lines]
+        rows = [
+            wire.position_row(line, self._of(line.instrument), self._last(line.instrument)) for line in lines
+        ]
         return {"net": rows, "day": rows}
 
     def _convert(self, request: Request, parts: list[str]) -> object:
@@ -326,7 +340,10 @@ class KiteSimulator(Simulator):
             scrip = self.by_key.get(key)
             depth = self.market.depth(scrip.instrument, self.clock.now()) if scrip else None
             if scrip and depth:
-                kept = {"ltp": ("instrument_token", "last_price"), "ohlc": ("instrument_token", "last_price", "ohlc")}
+                kept = {
+                    "ltp": ("instrument_token", "last_price"),
+                    "ohlc": ("instrument_token", "last_price", "ohlc"),
+                }
                 row = wire.quote_row(depth, scrip)
                 rows[key] = row if len(parts) == 1 else {name: row[name] for name in kept[parts[1]]}
         return rows
@@ -387,7 +404,9 @@ class KiteSimulator(Simulator):
 
     # -- the ticker
     def admit(self, path: str, query: dict[str, str]) -> bool:
-        return query.get("api_key") == self.credentials["api_key"] and query.get("access_token") in self.tokens
+        return (
+            query.get("api_key") == self.credentials["api_key"] and query.get("access_token") in self.tokens
+        )
 
     async def converse(self, socket: Socket) -> None:
         beat = asyncio.create_task(self._beat(socket))
@@ -411,12 +430,12 @@ class KiteSimulator(Simulator):
             if action == "unsubscribe":
                 socket.wanted.pop(token, None)
             else:
-                socket.wanted[token] = str(value[0]) if action == "mode" else socket.wanted.get(token, "quote")
+                socket.wanted[token] = (
+                    str(value[0]) if action == "mode" else socket.wanted.get(token, "quote")
+                )
         if action != "unsubscribe":
             scrips = [self.by_token[t] for t in tokens if t in self.by_token]
-            packets = [
-                wire.packet(s, self.market.tick(s.instrument), socket.wanted[s.token]) for s in scrips
-            ]
+            packets = [wire.packet(s, self.market.tick(s.instrument), socket.wanted[s.token]) for s in scrips]
             if packets:
                 socket.send(wire.frame(packets))
 
@@ -427,7 +446,12 @@ class KiteSimulator(Simulator):
 
     def order_frames(self, socket: Socket, entry: Entry, trade: Trade | None) -> Iterable[str | bytes]:
         row = wire.order_row(entry, self._of(entry.instrument))
-        more = {"user_id": entry.user, "unfilled_quantity": row["pending_quantity"], "app_id": 1234, "checksum": ""}
+        more = {
+            "user_id": entry.user,
+            "unfilled_quantity": row["pending_quantity"],
+            "app_id": 1234,
+            "checksum": "",
+        }
         yield json.dumps({"type": "order", "data": row | more})
 
     # -- small things
@@ -489,7 +513,7 @@ def _moment(text: str) -> datetime:
 
 
 def _margin_row(exchange: str, symbol: str, total: float) -> dict[str, object]:
-    zero = dict.fromkeys("exposure option_premium additional bo cash".split(), 0)
+    zero = dict.fromkeys(["exposure", "option_premium", "additional", "bo", "cash"], 0)
     taxes = {"transaction_tax": 0, "transaction_tax_type": "stt", "exchange_turnover_charge": 0,
              "sebi_turnover_charge": 0, "brokerage": 0, "stamp_duty": 0,
              "gst": {"igst": 0, "cgst": 0, "sgst": 0, "total": 0}, "total": 0}  # fmt: skip

@@ -73,7 +73,11 @@ class Triggers:
             raise KiteError("InputException", "Invalid number of triggers.")
         if any(order["order_type"] != "LIMIT" for order in orders):
             raise KiteError("InputException", "Only LIMIT orders are allowed for GTT.")
-        return {"type": form["type"], "condition": condition, "orders": [o | {"result": None} for o in orders]}
+        return {
+            "type": form["type"],
+            "condition": condition,
+            "orders": [o | {"result": None} for o in orders],
+        }
 
     def _modify(self, request: Request, parts: list[str]) -> object:
         row = self._row(parts[2])
@@ -93,7 +97,9 @@ class Triggers:
             if row["status"] == "active" and scrip.instrument.key == instrument.key:
                 self._try(row, condition, instrument, tick.last_price)
 
-    def _try(self, row: dict[str, object], condition: dict[str, object], one: Instrument, last: float) -> None:
+    def _try(
+        self, row: dict[str, object], condition: dict[str, object], one: Instrument, last: float
+    ) -> None:
         values, seen = condition["trigger_values"], float(str(condition["last_price"]))
         orders = row["orders"]
         assert isinstance(values, list) and isinstance(orders, list)
@@ -145,5 +151,7 @@ class MutualFunds:
 
 
 def _mf_master() -> bytes:
-    row = "INF090I01239,FTMF,Rehearsal Fund,1,1,500,1,500,0.001,0.001,growth,equity,direct,T3,100.5,2026-11-20"
+    row = (
+        "INF090I01239,FTMF,Rehearsal Fund,1,1,500,1,500,0.001,0.001,growth,equity,direct,T3,100.5,2026-11-20"
+    )
     return f"{MF_COLUMNS}\n{row}\n".encode()

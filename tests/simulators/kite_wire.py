@@ -9,7 +9,18 @@ from decimal import Decimal
 
 from broker.paper.booked import Line
 from domain.clock import IST
-from domain.model import Candle, Depth, Exchange, Instrument, InstrumentKind, Order, OrderState, Quote, Tick, Trade
+from domain.model import (
+    Candle,
+    Depth,
+    Exchange,
+    Instrument,
+    InstrumentKind,
+    Order,
+    OrderState,
+    Quote,
+    Tick,
+    Trade,
+)
 from tests.simulators.exchange import Entry, Held
 
 SEGMENTS = {"NSE": 1, "NFO": 2, "CDS": 3, "BSE": 4, "BFO": 5, "BCD": 6, "MCX": 7, "INDICES": 9, "NCO": 12}
@@ -30,6 +41,16 @@ STATUS = {
     OrderState.REJECTED: "REJECTED",
     OrderState.EXPIRED: "CANCELLED",
 }
+
+_SIDES = ("quantity", "price", "value")
+_POSITION_ZEROS = (
+    *(f"{day}{side}_{name}" for day in ("", "day_") for side in ("buy", "sell") for name in _SIDES),
+    "buy_m2m", "sell_m2m", "overnight_quantity",
+)  # fmt: skip
+_FUNDS_ZEROS = (
+    "exposure", "m2m_realised", "m2m_unrealised", "option_premium", "payout", "span", "holding_sales",
+    "turnover", "liquid_collateral", "stock_collateral", "delivery",
+)  # fmt: skip
 
 
 class Scrip:
@@ -90,7 +111,9 @@ def number(value: Decimal | None) -> float | int:
     return int(value) if value == int(value) else float(value)
 
 
-def order_row(entry: Entry, scrip: Scrip, order: Order | None = None, status: str | None = None) -> dict[str, object]:
+def order_row(
+    entry: Entry, scrip: Scrip, order: Order | None = None, status: str | None = None
+) -> dict[str, object]:
     """A row of `/orders`; with `status`, the state on the way that it had before the exchange answered."""
     order = order or entry.order
     early = status is not None
@@ -135,7 +158,9 @@ def order_row(entry: Entry, scrip: Scrip, order: Order | None = None, status: st
 
 def history_rows(entry: Entry, scrip: Scrip) -> list[dict[str, object]]:
     first = entry.history[0]
-    early = [order_row(entry, scrip, first, word) for word in ("PUT ORDER REQ RECEIVED", "VALIDATION PENDING")]
+    early = [
+        order_row(entry, scrip, first, word) for word in ("PUT ORDER REQ RECEIVED", "VALIDATION PENDING")
+    ]
     return early + [order_row(entry, scrip, order) for order in entry.history]
 
 
@@ -161,10 +186,7 @@ def position_row(line: Line, scrip: Scrip, last: float) -> dict[str, object]:
     worth = line.instrument.contract_value
     unrealised = Decimal(str(last)) * line.quantity * worth - line.cost
     pnl = line.realised_today + unrealised
-    row: dict[str, object] = dict.fromkeys(
-        "buy_quantity buy_price buy_value buy_m2m sell_quantity sell_price sell_value sell_m2m day_buy_quantity "
-        "day_buy_price day_buy_value day_sell_quantity day_sell_price day_sell_value overnight_quantity".split(), 0
-    )
+    row: dict[str, object] = dict.fromkeys(_POSITION_ZEROS, 0)
     return row | {
         "tradingsymbol": scrip.symbol,
         "exchange": scrip.exchange,
@@ -212,10 +234,7 @@ def holding_row(held: Held, scrip: Scrip, quote: Quote) -> dict[str, object]:
 
 
 def segment_funds(net: Decimal, debits: Decimal) -> dict[str, object]:
-    zero = dict.fromkeys(
-        "exposure m2m_realised m2m_unrealised option_premium payout span holding_sales turnover "
-        "liquid_collateral stock_collateral delivery".split(), 0
-    )
+    zero = dict.fromkeys(_FUNDS_ZEROS, 0)
     return {
         "enabled": True,
         "net": float(net),

@@ -115,12 +115,16 @@ class HandMarket:
 
     def _bar(self, instrument: Instrument, interval: str, at: int) -> Candle:
         base = self._day[instrument.key][1]
-        word = hashlib.blake2b(f"{self._seed}/{instrument.key}/{interval}/{at}".encode(), digest_size=5).digest()
+        word = hashlib.blake2b(
+            f"{self._seed}/{instrument.key}/{interval}/{at}".encode(), digest_size=5
+        ).digest()
         opened, close = (_grid(base * (1 + (byte - 128) / 6400), instrument) for byte in word[:2])
         high = _grid(max(opened, close) * (1 + word[2] / 51200), instrument)
         low = _grid(min(opened, close) * (1 - word[3] / 51200), instrument)
         interest = 1000 + word[4] if instrument.expiry else 0
-        return Candle(at, opened, max(high, opened, close), min(low, opened, close), close, 100 + word[4], interest)
+        return Candle(
+            at, opened, max(high, opened, close), min(low, opened, close), close, 100 + word[4], interest
+        )
 
     def _look(self, instrument: Instrument) -> Quote:
         last, opened, high, low, close = self._day[instrument.key]
@@ -150,7 +154,9 @@ class HandMarket:
         tick = float(instrument.tick_size)
         size = self._offered.get(instrument.key, 1000 * instrument.lot_size)
         bids, asks = (
-            tuple(DepthLevel(_grid(last + sign * n * tick, instrument), size, n) for n in range(1, LEVELS + 1))
+            tuple(
+                DepthLevel(_grid(last + sign * n * tick, instrument), size, n) for n in range(1, LEVELS + 1)
+            )
             for sign in (-1, 1)
         )
         return bids, asks

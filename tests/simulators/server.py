@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,11 +55,14 @@ class Simulator:
 
     user: ClassVar[str] = "SIM001"
     ping_seconds: ClassVar[float | None] = 20.0
+    rates: ClassVar[dict[str, float]] = {}
+    """Calls a second by operation, "" for the rest; asked only with `enforce_limits`."""
 
     def __init__(self, name: str, seed: int = 0) -> None:
         self.name = name
         self.random = secrets.token_hex
         self.clock = SimClock()
+        self._seed = seed
         self.plan = FaultPlan(seed)
         rows = listing(self.clock.now().astimezone(IST).date())
         prices = {instrument.key: price for instrument, price in rows}
@@ -68,6 +73,9 @@ class Simulator:
         self.codes: dict[str, str] = {}
         self.sockets: set[Socket] = set()
         self.paused = False
+        self.moving = False
+        self.enforce_limits = False
+        self._recent: dict[str, deque[float]] = {}
         self.redirect_url = "http://127.0.0.1:5000/callback"
         self.credentials: dict[str, str] = {}
         self.urls: dict[str, str] = {}
@@ -122,7 +130,9 @@ class Simulator:
     def start(self, port: int = 0) -> Simulator:
         """Serve on a thread of its own; returns when the ports are open."""
         ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(port, ready), name=f"sim-{self.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(port, ready), name=f"sim-{self.name}", daemon=True
+        )
         self._thread.start()
         if not ready.wait(10):
             raise TimeoutError(f"simulator {self.name} did not start")
@@ -165,6 +175,20 @@ class Simulator:
         ws = next(iter(self._ws.sockets)).getsockname()[1]
         self.urls = self.addresses(f"http://127.0.0.1:{http}", f"ws://127.0.0.1:{ws}")
         self.control = f"http://127.0.0.1:{http}/_control"
+        if self.moving:
+            self._wandering = asyncio.create_task(self._wander())
+
+    async def _wander(self) -> None:
+        """Move a few prices a few ticks, four times a second, by the seed."""
+        drawn = random.Random(self._seed)
+        instruments = list(self.exchange.instruments.values())
+        while True:
+            await asyncio.sleep(0.25)
+            for instrument in drawn.sample(instruments, 8):
+                quote = self.market.quote(instrument, self.clock.now())
+                step = drawn.choice((-2, -1, 1, 2)) * float(instrument.tick_size)
+                if quote is not None and quote.last_price + step > 0:
+                    self.exchange.tick(instrument, round(quote.last_price + step, 4))
 
     async def _close(self) -> None:
         await self._http.stop()
@@ -192,7 +216,22 @@ class Simulator:
         if planned := request.headers.pop("x-fault", ""):
             status = int(request.headers["x-fault-status"])
             return self.failure(planned, None if status == 500 else status)
+        if self.enforce_limits and self._too_fast(request.op):
+            return self.failure("rate_limit", None)
         return self.serve(request)
+
+    def _too_fast(self, op: str) -> bool:
+        kind = op if op in self.rates else ""
+        allowed = self.rates.get(kind)
+        if allowed is None:
+            return False
+        size = max(1, int(allowed))
+        recent = self._recent.setdefault(kind, deque(maxlen=size))
+        now = time.monotonic()
+        if len(recent) == size and now - recent[0] < size / allowed:
+            return True
+        recent.append(now)
+        return False
 
     # -- sockets
     async def _handshake(self, connection: ServerConnection, request: Handshake) -> Response | None:
@@ -263,6 +302,7 @@ class Simulator:
         self.call(lambda: self.plan.load(entries, seed))
 
     def set_funds(self, amount: float | Decimal) -> None:
+        """What may be spent from now on, rupees."""
         self.call(lambda: self.exchange.set_funds(self.user, Decimal(str(amount))))
 
     def expire_tokens(self) -> None:
@@ -378,5 +418,3 @@ class Socket:
 
     async def __anext__(self) -> str | bytes:
         return await self.connection.recv()
-
-

@@ -14,7 +14,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from tests.simulators.faults import Fault
 
 HTML = b"<html><body><h1>Bad gateway</h1></body></html>"
-REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
+REASONS = {
+    200: "OK",
+    302: "Found",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+}
 
 
 @dataclass(slots=True)
