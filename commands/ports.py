@@ -16,7 +16,11 @@ class PortTaken(Exception):
 
 
 def listen(host: str, port: int, variable: str, backlog: int = 1024) -> socket.socket:
-    """A bound, listening socket. Waits a moment for a port whose last owner is just ending. Raises PortTaken."""
+    """A bound, listening socket. Waits a moment for a port whose last owner is just ending. Raises PortTaken.
+
+    Accepted connections inherit TCP_NODELAY; without it an answer written in two parts waits 40 ms for the
+    client's delayed acknowledgement.
+    """
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -54,6 +58,7 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
     try:
         if os.name != "nt":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.bind(address)
         made.listen(backlog)
     except OSError:
