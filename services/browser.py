@@ -13,6 +13,7 @@ from services.browser_sessions import BrowserSessions
 from services.first_run import FirstRun
 from services.login_guard import LoginGuard
 from services.second_factor import SecondFactor
+from services.watchlists import Watchlists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Browser:
     guard: LoginGuard
     second_factor: SecondFactor
     first_run: FirstRun
+    watchlists: Watchlists
 
 
 def build_browser(
@@ -39,4 +41,5 @@ def build_browser(
         guard=LoginGuard(database, clock),
         second_factor=SecondFactor(database, vault, clock),
         first_run=FirstRun(database, vault),
+        watchlists=Watchlists(database),
     )

@@ -129,6 +129,12 @@ class BrowserSessions:
         others = [row.hash for row in rows.of_user(connection, user_id, now) if row.hash != kept]
         return [hashed for hashed in others[MOST_SESSIONS - 1 :] if rows.end(connection, hashed)]
 
+    def lives(self, hashed: str) -> bool:
+        """Whether the session of this hash is signed in still; for sockets that outlive the page's request."""
+        with self._db.read() as connection:
+            row = rows.find(connection, hashed, self._clock.now())
+        return row is not None and row.user_id is not None
+
     # -- ending
     def end(self, hashed: str) -> None:
         if self._db.write(lambda c: rows.end(c, hashed)):

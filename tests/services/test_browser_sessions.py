@@ -106,6 +106,14 @@ def test_what_an_ended_session_saves_does_not_bring_it_back(sessions: BrowserSes
     assert sessions.save(opened) is False and sessions.open(cookie) is None
 
 
+def test_a_session_lives_until_it_is_ended(sessions: BrowserSessions) -> None:
+    signed_in, guest = sessions.open(begin(sessions)), sessions.open(begin(sessions, None))
+    assert signed_in is not None and guest is not None
+    assert sessions.lives(signed_in.hash) and not sessions.lives(guest.hash) and not sessions.lives("0" * 64)
+    sessions.end(signed_in.hash)
+    assert not sessions.lives(signed_in.hash)
+
+
 def test_nobody_ends_anothers_session(sessions: BrowserSessions) -> None:
     cookie = begin(sessions, 1)
     opened = sessions.open(cookie)

@@ -109,6 +109,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("folded", name=op.f("uq_users_folded")),
     )
     op.create_table(
+        "watchlists",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_watchlists")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_watchlists_user_id_name")),
+    )
+    op.create_index(op.f("ix_watchlists_user_id"), "watchlists", ["user_id"], unique=False)
+    op.create_table(
         "accounts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -125,6 +135,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "name", name=op.f("uq_accounts_user_id_name")),
     )
     op.create_index(op.f("ix_accounts_user_id"), "accounts", ["user_id"], unique=False)
+    op.create_table(
+        "watchlist_rows",
+        sa.Column("list_id", sa.Integer(), nullable=False),
+        sa.Column("exchange", sa.String(length=16), nullable=False),
+        sa.Column("symbol", sa.String(length=64), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["watchlists.id"], name=op.f("fk_watchlist_rows_list_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("list_id", "exchange", "symbol", name=op.f("pk_watchlist_rows")),
+    )
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -165,8 +186,11 @@ def downgrade() -> None:
     op.drop_table("broker_sessions")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")
+    op.drop_table("watchlist_rows")
     op.drop_index(op.f("ix_accounts_user_id"), table_name="accounts")
     op.drop_table("accounts")
+    op.drop_index(op.f("ix_watchlists_user_id"), table_name="watchlists")
+    op.drop_table("watchlists")
     op.drop_table("users")
     op.drop_table("settings")
     op.drop_table("masters")
