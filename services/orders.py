@@ -9,11 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
-
-from sqlalchemy import Connection
 
 from broker.interface import Broker
 from database import approvals as approval_rows
@@ -35,18 +32,15 @@ from domain.model import (
     Instrument,
     IntentKind,
     IntentState,
-    ModifyOrder,
     Order,
     OrderRequest,
-    OrderState,
     OrderType,
-    PlaceOrder,
     Side,
 )
-from domain.order_states import advance
-from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpired, Throttled
+from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 from services.accounts import Account, Caller
 from services.gate import Admission, Gate, check_freeze, check_terms, new_client_order_id
+from services.settling import modify_order, place_order, unseen, write_outcome
 
 log = logging.getLogger(__name__)
 
@@ -246,10 +240,10 @@ class Orders:
             intent = intent_rows.placing(connection, caller.account.id, order_id)
         if intent is not None and intent.broker == caller.account.venue:
             if intent.broker_order_id is None:
-                return _unseen(intent)
+                return unseen(intent)
             broker = self._sessions.broker_for(caller.account)
             order = broker.fetch_order(intent.broker_order_id)
-            return _unseen(intent) if order is None else replace(order, order_id=intent.public_id)
+            return unseen(intent) if order is None else replace(order, order_id=intent.public_id)
         found = self._sessions.broker_for(caller.account).fetch_order(order_id)
         if found is None:
             raise OrderNotFound(caller.account.venue, "ORDER_NOT_FOUND", f"Order {order_id} not found")
@@ -266,10 +260,10 @@ class Orders:
     def send(self, intent: Intent, broker: Broker, instrument: Instrument) -> None:
         """Hand a SENDING intent to its broker, once, and settle it; also for queued and approved ones."""
         if intent.kind is IntentKind.PLACE:
-            order = _place_order(intent, instrument)
+            order = place_order(intent, instrument)
             self._attempt(intent, lambda: broker.place(order))
         elif intent.kind is IntentKind.MODIFY:
-            change = _modify_order(intent, instrument)
+            change = modify_order(intent, instrument)
             self._attempt(intent, lambda: broker.modify(change))
         else:
             wish = CancelOrder(
@@ -293,7 +287,7 @@ class Orders:
     def _settle(self, intent: Intent, outcome: Outcome) -> None:
         """The one commit after the send."""
         now = self._clock.now()
-        self._db.write(lambda connection: _write_outcome(connection, intent, outcome, now))
+        self._db.write(lambda connection: write_outcome(connection, intent, outcome, now))
         if isinstance(outcome, Accepted) and intent.kind is IntentKind.PLACE:
             self._tell(intent.account_id)
 
@@ -457,101 +451,3 @@ class Orders:
     def _names(self, account: Account) -> dict[str, str]:
         with self._db.read() as connection:
             return intent_rows.renamed(connection, account.id)
-
-
-def _write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now: datetime) -> None:
-    sending = IntentState.SENDING
-    if isinstance(outcome, Accepted):
-        changes = {"broker_order_id": outcome.order_id, "settled_at": now}
-        if intent.kind is IntentKind.PLACE and intent.told_id is None:
-            changes["told_id"] = outcome.order_id
-        if intent_rows.move(connection, intent.id, sending, IntentState.ACCEPTED, **changes):
-            _record_pending(connection, intent, outcome.order_id, now)
-    elif isinstance(outcome, Ambiguous):
-        intent_rows.move(connection, intent.id, sending, IntentState.UNKNOWN, words=outcome.words)
-    else:
-        code, words, order_id = _refusal(outcome)
-        changes = {"code": code, "words": words, "settled_at": now}
-        if order_id and intent.kind is IntentKind.PLACE:
-            changes |= {"broker_order_id": order_id, "told_id": order_id}
-        intent_rows.move(connection, intent.id, sending, IntentState.REFUSED, **changes)
-
-
-def _refusal(outcome: Refused | Throttled | SessionExpired) -> tuple[str, str, str]:
-    if isinstance(outcome, Refused):
-        return outcome.code, outcome.words, outcome.order_id
-    if isinstance(outcome, Throttled):
-        return "THROTTLED", outcome.words or "The broker refused the order for too many requests.", ""
-    return "SESSION_EXPIRED", outcome.words or "The broker session has expired; log in again.", ""
-
-
-def _record_pending(connection: Connection, intent: Intent, order_id: str, now: datetime) -> None:
-    """Show an accepted order at once, unless an update was faster."""
-    if intent.kind is not IntentKind.PLACE:
-        return
-    known = event_rows.known(connection, intent.account_id, intent.broker, order_id)
-    order = advance(known, _first_sight(intent, order_id, OrderState.PENDING))
-    if known is None and order is not None:
-        event_rows.record(connection, intent.account_id, intent.broker, intent.mode, order, "place", now)
-
-
-def _first_sight(intent: Intent, order_id: str, state: OrderState) -> Order:
-    return Order(
-        order_id=order_id,
-        client_order_id=intent.id,
-        symbol=intent.symbol,
-        exchange=intent.exchange,
-        side=intent.side,
-        quantity=intent.quantity,
-        order_type=intent.order_type,
-        product=intent.product,
-        price=intent.price,
-        trigger_price=intent.trigger_price,
-        disclosed_quantity=intent.disclosed_quantity,
-        state=state,
-        strategy=intent.strategy,
-        placed_at=intent.created_at,
-        updated_at=intent.created_at,
-    )
-
-
-def _unseen(intent: Intent) -> Order:
-    """An order of ours that no broker row shows: what the journal says of it."""
-    states = {
-        IntentState.REFUSED: OrderState.REJECTED,
-        IntentState.EXPIRED: OrderState.EXPIRED,
-        IntentState.UNKNOWN: OrderState.UNKNOWN,
-    }
-    order = _first_sight(intent, intent.public_id, states.get(intent.state, OrderState.PENDING))
-    return replace(order, reason=intent.words) if intent.state.is_final else order
-
-
-def _place_order(intent: Intent, instrument: Instrument) -> PlaceOrder:
-    return PlaceOrder(
-        client_order_id=intent.id,
-        instrument=instrument,
-        side=intent.side,
-        quantity=intent.quantity,
-        order_type=intent.order_type,
-        product=intent.product,
-        price=intent.price,
-        trigger_price=intent.trigger_price,
-        disclosed_quantity=intent.disclosed_quantity,
-        strategy=intent.strategy,
-        algo_id=intent.algo_id,
-    )
-
-
-def _modify_order(intent: Intent, instrument: Instrument) -> ModifyOrder:
-    return ModifyOrder(
-        client_order_id=intent.id,
-        order_id=intent.target_order_id,
-        instrument=instrument,
-        side=intent.side,
-        quantity=intent.quantity,
-        order_type=intent.order_type,
-        product=intent.product,
-        price=intent.price,
-        trigger_price=intent.trigger_price,
-        disclosed_quantity=intent.disclosed_quantity,
-    )

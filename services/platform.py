@@ -23,11 +23,14 @@ from services.history import History
 from services.instruments import Instruments
 from services.market_calendar import MarketCalendar
 from services.market_data import MarketData
+from services.order_plans import OrderPlans
 from services.order_updates import OrderUpdates
 from services.orders import Orders
+from services.plan_book import PlanBook
 from services.portfolio import Portfolio
 from services.reconcile import Reconciler
 from services.sessions import Sessions
+from services.smart_orders import SmartOrders
 
 if TYPE_CHECKING:
     from config import Settings
@@ -54,6 +57,8 @@ class Platform:
     reconciler: Reconciler
     gate: Gate
     orders: Orders
+    order_plans: OrderPlans
+    smart_orders: SmartOrders
 
     def close(self) -> None:
         """Give back sockets, files and connections. Nothing may use the platform afterwards."""
@@ -96,6 +101,8 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
     updates = OrderUpdates(orders_store, clock, tell)
     reconciler = Reconciler(orders_store, clock, accounts.account, sessions, updates)
     gate = Gate(orders_store, clock, FactReader(portfolio, market_data, clock).read)
+    orders = Orders(orders_store, clock, instruments, sessions, gate, look_again=reconciler.look, tell=tell)
+    plan_book = PlanBook(orders_store, clock)
     return Platform(
         settings=settings,
         clock=clock,
@@ -113,15 +120,9 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
         updates=updates,
         reconciler=reconciler,
         gate=gate,
-        orders=Orders(
-            orders_store,
-            clock,
-            instruments,
-            sessions,
-            gate,
-            look_again=reconciler.look,
-            tell=tell,
-        ),
+        orders=orders,
+        order_plans=OrderPlans(plan_book, clock, accounts, orders),
+        smart_orders=SmartOrders(orders_store, clock, sessions, portfolio, orders, plan_book),
     )
 
 

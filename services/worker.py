@@ -89,6 +89,7 @@ class Worker:
     def _schedule(self) -> None:
         every, daily = self._every, self._daily
         every(1.0, "reconcile", self._reconcile)
+        every(5.0, "plans", self.platform.order_plans.resume)
         every(60.0, "adopt", self.pump.pump_all)
         daily(3, 1, "paper master", self._load_paper)
         daily(3, 30, "old masters", self.platform.instruments.clean_up)

@@ -171,11 +171,54 @@ def upgrade() -> None:
     op.create_index("ix_orders_placed", "orders", ["account_id", "placed_at"], unique=False)
     op.create_index("ix_orders_state", "orders", ["account_id", "state"], unique=False)
     op.create_table(
+        "plan_legs",
+        sa.Column("plan_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("leg", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("intent_id", sa.String(length=16), nullable=True),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "leg", name=op.f("pk_plan_legs")),
+    )
+    op.create_table(
+        "plans",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("door", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=128), nullable=True),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("deadline", types.UtcTime(), nullable=False),
+        sa.Column("finished_at", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+        sa.UniqueConstraint(
+            "account_id", "idempotency_key", name=op.f("uq_plans_account_id_idempotency_key")
+        ),
+    )
+    op.create_index("ix_plans_state", "plans", ["state"], unique=False)
+    op.create_table(
         "send_slots",
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("exchange", sa.String(length=16), nullable=False),
         sa.Column("sent", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "exchange", name=op.f("pk_send_slots")),
+    )
+    op.create_table(
+        "smart_targets",
+        sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("exchange", sa.String(length=16), nullable=False),
+        sa.Column("symbol", sa.String(length=64), nullable=False),
+        sa.Column("product", sa.String(length=8), nullable=False),
+        sa.Column("holder", sa.String(length=32), nullable=False),
+        sa.Column("until", types.UtcTime(), nullable=False),
+        sa.Column("expected", types.Quantity(), nullable=True),
+        sa.Column("expected_at", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("account_id", "exchange", "symbol", "product", name=op.f("pk_smart_targets")),
     )
     op.create_table(
         "update_cursors",
@@ -188,7 +231,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("update_cursors")
+    op.drop_table("smart_targets")
     op.drop_table("send_slots")
+    op.drop_index("ix_plans_state", table_name="plans")
+    op.drop_table("plans")
+    op.drop_table("plan_legs")
     op.drop_index("ix_orders_state", table_name="orders")
     op.drop_index("ix_orders_placed", table_name="orders")
     op.drop_table("orders")
