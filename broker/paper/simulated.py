@@ -7,7 +7,7 @@ the year. Underlyings move together (`paths.py`), derivatives follow them (`cont
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from operator import attrgetter
 
 from broker.paper.bars import Bars, minutes_of
@@ -17,6 +17,7 @@ from broker.paper.market import rolling_day
 from broker.paper.noise import Noise
 from broker.paper.paths import LOOKS, Paths
 from broker.paper.prices import References
+from broker.paper.quotes import depth_of, epoch_ms, quote_of
 from domain.clock import Clock
 from domain.model import Candle, Depth, Instrument, Quote, Tick
 
@@ -49,26 +50,16 @@ class SimulatedMarket:
     def quote(self, instrument: Instrument, at: datetime) -> Quote | None:
         """The last tick at or before the moment; None once the instrument has expired."""
         tick = self.last_tick(instrument, at)
-        return None if tick is None else _quote(instrument, tick)
+        return None if tick is None else quote_of(instrument, tick)
 
     def depth(self, instrument: Instrument, at: datetime) -> Depth | None:
         tick = self.last_tick(instrument, at)
-        if tick is None:
-            return None
-        return Depth(
-            quote=_quote(instrument, tick),
-            bids=tick.bids,
-            asks=tick.asks,
-            total_buy_quantity=tick.total_buy_quantity,
-            total_sell_quantity=tick.total_sell_quantity,
-            upper_circuit=tick.upper_circuit or None,
-            lower_circuit=tick.lower_circuit or None,
-        )
+        return None if tick is None else depth_of(instrument, tick)
 
     def last_tick(self, instrument: Instrument, at: datetime) -> Tick | None:
         """What `ticks` showed last at that moment; None once the instrument has expired."""
         line = self._line(instrument)
-        number = (_epoch_ms(at) - _ORIGIN - line.phase) // STEP
+        number = (epoch_ms(at) - _ORIGIN - line.phase) // STEP
         day, minute, look = _split(number)
         if minute >= line.end_minute(day):
             return None
@@ -76,7 +67,7 @@ class SimulatedMarket:
         return line.tick(day, minute, settled, _moment(number - look + settled, line))
 
     def ticks(self, instruments: Iterable[Instrument], since: datetime, until: datetime) -> list[Tick]:
-        first, last = _epoch_ms(since) - _ORIGIN, _epoch_ms(until) - _ORIGIN
+        first, last = epoch_ms(since) - _ORIGIN, epoch_ms(until) - _ORIGIN
         lines = [self._line(instrument) for instrument in instruments]
         found: list[Tick] = []
         for line in lines:
@@ -92,7 +83,7 @@ class SimulatedMarket:
         length = minutes_of(interval)
         line = self._line(instrument)
         bars = Bars(line, self._paths)
-        today, minute, look = _split((_epoch_ms(self._clock.now()) - _ORIGIN - line.phase) // STEP)
+        today, minute, look = _split((epoch_ms(self._clock.now()) - _ORIGIN - line.phase) // STEP)
         found: list[Candle] = []
         for number in range(day_number(start), min(day_number(end), today) + 1):
             found.extend(bars.of_day(number, length, (minute, look) if number == today else None))
@@ -120,14 +111,6 @@ class SimulatedMarket:
         self._warm = (self._warm + _WARMED) % len(lines)
 
 
-def _epoch_ms(at: datetime) -> int:
-    return (at - _EPOCH) // _MILLISECOND
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
 def _split(number: int) -> tuple[int, int, int]:
     """Day, minute of the day and look of the minute."""
     day, rest = divmod(number, _LOOKS_A_DAY)
@@ -138,24 +121,3 @@ def _split(number: int) -> tuple[int, int, int]:
 def _moment(number: int, line: Line) -> int:
     """Epoch ms of a look."""
     return _ORIGIN + number * STEP + line.phase
-
-
-def _quote(instrument: Instrument, tick: Tick) -> Quote:
-    return Quote(
-        symbol=tick.symbol,
-        exchange=instrument.exchange,
-        last_price=tick.last_price,
-        open=tick.open,
-        high=tick.high,
-        low=tick.low,
-        close=tick.close,
-        volume=tick.volume,
-        at=datetime.fromtimestamp(tick.ltt / 1000, UTC),
-        bid=tick.bid,
-        ask=tick.ask,
-        bid_quantity=tick.bid_quantity,
-        ask_quantity=tick.ask_quantity,
-        open_interest=tick.open_interest,
-        last_quantity=tick.last_quantity,
-        average_price=tick.average_price,
-    )
