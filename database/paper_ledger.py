@@ -205,6 +205,7 @@ _KEPT_COLUMNS = tuple(
 def _order_row(kept: PaperOrder) -> dict[str, Any]:
     row = {name: getattr(kept.order, name) for name in _ORDER_COLUMNS}
     row.update((name, getattr(kept, name)) for name in _KEPT_COLUMNS)
+    row["client_order_id"] = kept.order.client_order_id or None
     return row
 
 
@@ -255,6 +256,7 @@ def _order(row: RowMapping) -> PaperOrder:
         order_type=OrderType(row["order_type"]),
         state=OrderState(row["state"]),
         status_word=row["state"],
+        client_order_id=row["client_order_id"] or "",
     )
     return PaperOrder(order=Order(**own), **{name: row[name] for name in _KEPT_COLUMNS})
 
@@ -310,7 +312,12 @@ def _numbers(connection: Connection, current: Mapping[str, int]) -> dict[str, tu
 
 def _answers(connection: Connection, limit: int = 20_000) -> list[PaperAnswer]:
     answers = select(ANSWERS).order_by(ANSWERS.c.at.desc()).limit(limit)
-    placed = select(ORDERS).order_by(ORDERS.c.placed_at.desc()).limit(limit)
+    placed = (
+        select(ORDERS)
+        .where(ORDERS.c.client_order_id.is_not(None))
+        .order_by(ORDERS.c.placed_at.desc())
+        .limit(limit)
+    )
     told = {row["client_order_id"]: _answer(row) for row in connection.execute(answers).mappings()}
     for row in connection.execute(placed).mappings():
         told.setdefault(row["client_order_id"], _placed_answer(row))

@@ -75,7 +75,7 @@ ORDERS = Table(
     PAPER,
     Column("order_id", String(16), primary_key=True),
     *_whose(),
-    Column("client_order_id", String(64), nullable=False),
+    Column("client_order_id", String(64)),
     *_what(),
     Column("side", String(4), nullable=False),
     Column("product", String(8), nullable=False),

@@ -1,7 +1,7 @@
 """The paper exchange on one market: takes orders, meets them with ticks, and says what must be kept.
 
 A plain state machine. It is told the time, writes nothing, and is driven by one thread (`server.py`). What it
-changed since the last `take_changes` is one transaction.
+changed is in its outbox, which is kept as one transaction.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from broker.paper.account import Account, Fill, Outbox
-from broker.paper.booked import BookedOrder
+from broker.paper.booked import BookedOrder, Line
 from broker.paper.market import Market
 from broker.paper.matching import Book, Picture, fills, fires, resting_fill
 from broker.paper.numbers import Numbers
@@ -26,6 +26,7 @@ from domain.model import (
     OrderState,
     OrderType,
     PlaceOrder,
+    Side,
     Tick,
     Trade,
 )
@@ -42,14 +43,21 @@ _NO_FUNDS = "There is not enough money left to carry the order on"
 class PaperExchange:
     """See the module docstring. `answers` holds what recent requests were told, by client order id."""
 
-    def __init__(self, market: Market, numbers: Numbers, defaults: Terms, charge: Charge) -> None:
+    def __init__(
+        self,
+        market: Market,
+        numbers: Numbers,
+        defaults: Terms,
+        charge: Charge,
+        outbox: Outbox | None = None,
+    ) -> None:
         self.market = market
         self.defaults = defaults
         self.accounts: dict[str, Account] = {}
         self.answers: dict[str, Outcome] = {}
         self.instruments: dict[Key, Instrument] = {}
         self.books: dict[Key, tuple[Book, Book]] = {}
-        self.outbox = Outbox()
+        self.outbox = outbox or Outbox()
         self._numbers = numbers
         self._charge = charge
 
@@ -108,9 +116,30 @@ class PaperExchange:
             if orders:
                 self._meet(book, orders, tick)
 
+    def rest(self, account: Account, order: BookedOrder) -> None:
+        """Put a working order where ticks find it."""
+        order.line.covering[order.side] = True
+        self._book(account, order.instrument).add(order)
+
+    def unrest(self, account: Account, order: BookedOrder) -> None:
+        """Take a working order from where ticks find it."""
+        order.version += 1
+        self._book(account, order.instrument).remove(order)
+
     def take_changes(self) -> LedgerChanges:
-        """Everything changed since the last call."""
+        """Everything changed since the last call (by all who share the outbox)."""
         return self.outbox.take()
+
+    def settle(self, account: Account, line: Line, price: Decimal, now: datetime, strategy: str) -> None:
+        """Close a position at a price that the house sets, with an order and a trade of its own."""
+        side = Side.SELL if line.quantity > 0 else Side.BUY
+        terms = OrderTerms.of(abs(line.quantity), OrderType.MARKET, None, None)
+        order = self._new_order(account, line, side, terms, now, strategy)
+        account.orders[order.order_id] = order
+        line.working[side][order.order_id] = order
+        account.tell(order, now, OrderState.OPEN)
+        self._trade(account, order, Fill(order.remaining, price), now)
+        self._rebalance(account, order, now)
 
     # -- placing
     def _once(
@@ -179,22 +208,31 @@ class PaperExchange:
         return Accepted(order.order_id)
 
     def _booked(self, account: Account, request: PlaceOrder, terms: OrderTerms, now: datetime) -> BookedOrder:
-        instrument = self._keep_instrument(request.instrument)
+        line = account.line(self._keep_instrument(request.instrument), request.product)
+        order = self._new_order(account, line, request.side, terms, now, request.strategy)
+        order.client_order_id = request.client_order_id
+        order.live_at = now + timedelta(milliseconds=account.terms.latency_ms)
+        order.fresh = account.terms.latency_ms > 0
+        return order
+
+    def _new_order(
+        self, account: Account, line: Line, side: Side, terms: OrderTerms, now: datetime, strategy: str
+    ) -> BookedOrder:
+        """An order of the house, until a request's own details are put in."""
         number, order_id = self._numbers.order(now)
         return BookedOrder(
             account=account.name,
             generation=account.generation,
             order_id=order_id,
-            client_order_id=request.client_order_id,
+            client_order_id="",
             number=number,
-            line=account.line(instrument, request.product),
-            side=request.side,
+            line=line,
+            side=side,
             terms=terms,
-            strategy=request.strategy,
+            strategy=strategy,
             placed_at=now,
             updated_at=now,
-            live_at=now + timedelta(milliseconds=account.terms.latency_ms),
-            fresh=account.terms.latency_ms > 0,
+            live_at=now,
         )
 
     def _keep_instrument(self, instrument: Instrument) -> Instrument:

@@ -1,0 +1,287 @@
+"""The exchange's process: one thread that takes calls, steps the markets, keeps what changed, and then answers.
+
+Up to 64 calls share one durable commit, and nobody is answered before it. What storage refuses never happened:
+the state is read again from storage and the calls are tried one by one. Market reads go to a thread of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+import zmq
+
+from broker.paper import desk, wire
+from broker.paper.account import Outbox
+from broker.paper.charges import no_charges
+from broker.paper.exchange import PaperExchange
+from broker.paper.market import Market
+from broker.paper.numbers import Numbers
+from broker.paper.reader import MarketReader
+from broker.paper.rules import Terms
+from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
+from domain.clock import Clock
+from domain.errors import InvalidRequest
+from domain.ledger import LedgerChanges, LedgerState, PaperAnswer, PaperDay, PaperUpdate
+from domain.model import Exchange, Instrument, Tick
+from domain.outcomes import Ambiguous, Refused
+
+log = logging.getLogger(__name__)
+
+Socket = zmq.Socket[bytes]
+BATCH = 64
+STEP = 0.25
+CATCH_UP = timedelta(seconds=60)
+_SEND_FAILED = "The paper exchange could not keep the order, so it was not taken"
+
+
+class Ledger(Protocol):
+    """The exchange's store. `save` is one durable transaction: all of it, or it raises and nothing is kept."""
+
+    def save(self, changes: LedgerChanges) -> None: ...
+
+    def load(self, since: datetime) -> LedgerState: ...
+
+    def last_order(self, prefix: str) -> int: ...
+
+    def last_trade(self, prefix: str) -> int: ...
+
+    def answer(self, client_order_id: str) -> PaperAnswer | None: ...
+
+    def updates(self, account: str, since: int, limit: int = 1000) -> list[PaperUpdate]: ...
+
+    def days(self, account: str, generation: int) -> list[PaperDay]: ...
+
+
+class Publisher(Protocol):
+    """Where ticks and bells go. All of it is called from the exchange's thread."""
+
+    def wanted(self, feed: str) -> Mapping[tuple[str, str], int]:
+        """(exchange, symbol) of the ticks that somebody listens to."""
+        ...
+
+    def tick(self, feed: str, tick: Tick) -> None: ...
+
+    def ring(self, account: str) -> None:
+        """Something about the account's orders has changed and is stored."""
+        ...
+
+    def poll(self) -> object:
+        """Called at every step."""
+        ...
+
+
+Build = Callable[[LedgerState, Outbox], dict[str, PaperExchange]]
+"""Makes the exchange of each market, by feed, as storage says that they stand; they share the outbox."""
+
+
+class Server:
+    """See the module docstring. `socket` is a bound ROUTER; the server closes it when `run` ends."""
+
+    def __init__(
+        self,
+        socket: Socket,
+        ledger: Ledger,
+        build: Build,
+        clock: Clock,
+        publisher: Publisher,
+        lookup: Lookup,
+        reader: MarketReader,
+        timekeeper: Timekeeper,
+    ) -> None:
+        self._socket = socket
+        self._ledger = ledger
+        self._build = build
+        self._clock = clock
+        self._publisher = publisher
+        self._lookup = lookup
+        self._reader = reader
+        self._timekeeper = timekeeper
+        self._outbox = Outbox()
+        self._stop = threading.Event()
+        self._venues: dict[str, PaperExchange] = {}
+        self._stepped: datetime = clock.now()
+        self._load()
+
+    def stop(self) -> None:
+        """End `run` after its present turn. Any thread may call it."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Serve until `stop`. Raises what storage raises when the state cannot even be read."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._reader.done, zmq.POLLIN)
+        next_step = self._clock.monotonic()
+        try:
+            while not self._stop.is_set():
+                wait = max(0.0, next_step - self._clock.monotonic())
+                ready = dict(poller.poll(int(wait * 1000) + 1))
+                if self._reader.done in ready:
+                    self._pass_on()
+                if self._socket in ready:
+                    self._serve()
+                if self._clock.monotonic() >= next_step:
+                    self.step()
+                    next_step = self._clock.monotonic() + STEP
+        finally:
+            self._reader.close()
+            self._socket.close(linger=500)
+
+    def _load(self) -> None:
+        now = self._clock.now()
+        state = self._ledger.load(now - timedelta(days=2))
+        self._outbox = Outbox()
+        self._venues = self._build(state, self._outbox)
+        since = max(now - CATCH_UP, state.last_change or now)
+        self._stepped = min(now, since)
+
+    # -- calls
+    def _serve(self) -> None:
+        batch = self._receive()
+        if not batch:
+            return
+        try:
+            replies = [(peer, self._answer(call)) for peer, call in batch]
+            self._commit()
+        except Exception:
+            log.exception("a batch of %d calls was not kept; reading the books again", len(batch))
+            self._load()
+            replies = [(peer, self._answer_alone(call)) for peer, call in batch]
+        for peer, payload in replies:
+            if payload is not None:
+                self._socket.send_multipart([peer, payload], zmq.NOBLOCK)
+
+    def _receive(self) -> list[tuple[bytes, wire.Call]]:
+        batch: list[tuple[bytes, wire.Call]] = []
+        while len(batch) < BATCH:
+            try:
+                peer, payload = self._socket.recv_multipart(zmq.NOBLOCK)
+                call = wire.read_call(payload)
+            except zmq.Again:
+                break
+            except (ValueError, msgspec.DecodeError) as error:
+                log.warning("a call that cannot be read was dropped: %s", error)
+                continue
+            if isinstance(call.request, wire.MARKET_READS):
+                self._reader.ask(peer, call)
+            else:
+                batch.append((peer, call))
+        return batch
+
+    def _answer(self, call: wire.Call) -> bytes:
+        venue = self._venue(call)
+        if venue is None:
+            return wire.fault(call.number, "BAD_REQUEST", f"There is no market '{call.feed}'", "feed")
+        try:
+            return wire.reply(call.number, desk.handle(venue, self._ledger, call, self._clock.now()))
+        except InvalidRequest as error:
+            return wire.fault(call.number, "BAD_REQUEST", str(error), error.field)
+
+    def _venue(self, call: wire.Call) -> PaperExchange | None:
+        """The market that the account already trades on, else the one it asks for."""
+        for venue in self._venues.values():
+            if call.account in venue.accounts:
+                return venue
+        return self._venues.get(call.feed)
+
+    def _answer_alone(self, call: wire.Call) -> bytes:
+        """The second try of a call whose batch failed: with a commit of its own."""
+        try:
+            reply = self._answer(call)
+            self._commit()
+        except Exception:
+            log.exception("a call was not kept account=%s", call.account)
+            self._load()
+            return self._sorry(call)
+        return reply
+
+    def _sorry(self, call: wire.Call) -> bytes:
+        if not isinstance(call.request, wire.Write):
+            return wire.fault(call.number, "UNAVAILABLE", "The paper exchange cannot reach its books")
+        client_order_id = desk.client_order_id(call.request)
+        try:
+            known = self._ledger.answer(client_order_id)
+        except Exception:
+            log.exception("an order's fate cannot be read account=%s", call.account)
+            return wire.reply(
+                call.number, wire.Told.of(Ambiguous("The paper exchange cannot read its books"))
+            )
+        if known is not None:
+            return wire.reply(call.number, wire.Told.of(desk.outcome(known)))
+        return wire.reply(call.number, wire.Told.of(Refused("UNAVAILABLE", _SEND_FAILED)))
+
+    def _commit(self) -> None:
+        """Keep what has changed, then ring for the accounts whose orders did."""
+        changes = self._outbox.take()
+        if changes:
+            self._ledger.save(changes)
+        for account in {update.account for update in changes.updates}:
+            self._publisher.ring(account)
+
+    def _pass_on(self) -> None:
+        for peer, payload in self._reader.take():
+            self._socket.send_multipart([peer, payload], zmq.NOBLOCK)
+
+    # -- markets
+    def step(self) -> None:
+        """Let every market reach the present: its ticks meet the orders, days turn, listeners hear."""
+        now = self._clock.now()
+        since, self._stepped = self._stepped, max(self._stepped, now)
+        self._publisher.poll()
+        try:
+            heard = {feed: self._step(venue, since, now) for feed, venue in self._venues.items()}
+            self._commit()
+        except Exception:
+            log.exception("a step of the market was not kept; reading the books again")
+            self._load()
+            return
+        for feed, ticks in heard.items():
+            for tick in ticks:
+                self._publisher.tick(feed, tick)
+
+    def _step(self, venue: PaperExchange, since: datetime, now: datetime) -> list[Tick]:
+        wanted = self._publisher.wanted(venue.market.feed)
+        watched = {(one.exchange.value, one.symbol): one for one in venue.watched()}
+        for exchange, symbol in wanted:
+            if (exchange, symbol) not in watched:
+                found = self._find(exchange, symbol)
+                if found is not None:
+                    watched[exchange, symbol] = found
+        ticks = venue.market.ticks(watched.values(), since, now) if watched and now > since else []
+        for tick in ticks:
+            venue.on_tick(tick)
+        self._timekeeper.keep(venue, now)
+        return [tick for tick in ticks if (tick.exchange, tick.symbol) in wanted]
+
+    def _find(self, exchange: str, symbol: str) -> Instrument | None:
+        try:
+            return self._lookup(Exchange(exchange), symbol)
+        except ValueError:
+            return None
+
+
+def assemble(
+    socket: Socket,
+    ledger: Ledger,
+    markets: Callable[[], dict[str, Market]],
+    clock: Clock,
+    publisher: Publisher,
+    lookup: Lookup,
+    terms: Terms | None = None,
+) -> Server:
+    """A server from its parts. The engine and the market reads each get markets of their own, by feed."""
+    numbers = Numbers(ledger.last_order, ledger.last_trade)
+    own = markets()
+
+    def venues(state: LedgerState, outbox: Outbox) -> dict[str, PaperExchange]:
+        made = [PaperExchange(one, numbers, terms or Terms(), no_charges, outbox) for one in own.values()]
+        return {venue.market.feed: desk.restored(venue, state) for venue in made}
+
+    reader = MarketReader(markets, clock)
+    timekeeper = Timekeeper(underlying_lookup(lookup))
+    return Server(socket, ledger, venues, clock, publisher, lookup, reader, timekeeper)
