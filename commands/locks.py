@@ -16,14 +16,20 @@ class AlreadyRunning(Exception):
         self.pid = pid
 
 
-def hold(path: Path) -> IO[str]:
-    """Take the lock and write our pid into it. Keep the returned file: closing it gives the lock back."""
+def hold(path: Path, *, claim: bool = True) -> IO[str]:
+    """Take the lock and, unless told not to `claim` it, write our pid into it.
+
+    Keep the returned file: closing it gives the lock back. Raises AlreadyRunning.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = path.open("a+", encoding="ascii")
     try:
         _lock(file)
     except OSError:
+        file.close()
         raise AlreadyRunning(path, holder_of(path)) from None
+    if not claim:
+        return file
     file.seek(0)
     file.truncate()
     file.write(str(os.getpid()))

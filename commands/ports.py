@@ -8,23 +8,24 @@ import os
 import socket
 import time
 
-_PATIENCE = 2.0
+PATIENCE = 2.0
+_BACKLOG = 1024
 
 
 class PortTaken(Exception):
     """`str(error)` names the port, who holds it, and what to do."""
 
 
-def listen(host: str, port: int, variable: str, backlog: int = 1024) -> socket.socket:
-    """A bound, listening socket. Waits a moment for a port whose last owner is just ending. Raises PortTaken.
+def listen(host: str, port: int, variable: str, patience: float = PATIENCE) -> socket.socket:
+    """A bound, listening socket. Waits `patience` seconds for a last owner that is just ending. Raises PortTaken.
 
     Accepted connections inherit TCP_NODELAY; without it an answer written in two parts waits 40 ms for the
     client's delayed acknowledgement.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
-            return _bound(host, port, backlog)
+            return _bound(host, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -32,9 +33,9 @@ def listen(host: str, port: int, variable: str, backlog: int = 1024) -> socket.s
             raise PortTaken(_words(host, port, variable, error)) from error
 
 
-def check(host: str, port: int, variable: str) -> int:
+def check(host: str, port: int, variable: str, patience: float = PATIENCE) -> int:
     """Raises PortTaken unless the port can be bound; the port, or a free one for 0."""
-    with listen(host, port, variable) as probe:
+    with listen(host, port, variable, patience) as probe:
         return int(probe.getsockname()[1])
 
 
@@ -50,7 +51,7 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
-def _bound(host: str, port: int, backlog: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -60,7 +61,7 @@ def _bound(host: str, port: int, backlog: int) -> socket.socket:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.bind(address)
-        made.listen(backlog)
+        made.listen(_BACKLOG)
     except OSError:
         made.close()
         raise

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import config
+from commands import interpreter
 from database import revisions
 
 STORES = ("platform", "orders", "paper", "logs")
@@ -33,8 +33,8 @@ def when_needed(settings: config.Settings, data_dir: Path | None) -> None:
     if is_prepared(settings):
         return
     where = [] if data_dir is None else ["--data-dir", str(settings.data_dir)]
-    command = [sys.executable, "-P", "-m", "commands", "setup", "--for-run", *where]
-    if subprocess.run(command, check=False).returncode:
+    command = interpreter.command("commands", "setup", "--for-run", *where)
+    if subprocess.run(command, env=interpreter.environment(), check=False).returncode:
         raise config.SettingsError("the install could not be prepared; see above")
 
 
@@ -64,8 +64,8 @@ def assets(settings: config.Settings) -> str:
 
     if build.is_current():
         return "built"
-    command = [sys.executable, "-P", "-m", "commands", "assets"]
-    made = subprocess.run(command, check=False).returncode == 0
+    command = interpreter.command("commands", "assets")
+    made = subprocess.run(command, env=interpreter.environment(), check=False).returncode == 0
     return "built" if made else "not built: the pages use what the release brought"
 
 

@@ -10,6 +10,17 @@ from commands import ports
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+def answers(host: str, port: int, seconds: float = 5.0) -> bool:
+    """Whether the server says anything in HTTP within `seconds`."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((ports.reachable(host), port), timeout=seconds) as asked,
+    ):
+        asked.sendall(_REQUEST)
+        return asked.recv(9).startswith(b"HTTP/1.")
+    return False
+
+
 class Answer:
     """The answer to one request. It is asked again when the connection ends without one."""
 

@@ -16,19 +16,19 @@ from datetime import UTC, datetime
 from typing import IO
 
 import config
-from commands import locks, ports, prepare
+from commands import interpreter, locks, ports, prepare
 from commands.probe import Answer
 from commands.role import is_there, ports_of
 from commands.supervisor import Child, Supervisor
 
 log = logging.getLogger("commands.supervisor")
 
-_GRACE = {"web": 17.0, "worker": 5.0, "stream": 3.0, "exchange": 5.0}
+GRACE = {"web": 17.0, "worker": 5.0, "stream": 3.0, "exchange": 5.0}
 _FILES = 65_536
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("roles", nargs="*", metavar="ROLE", help=", ".join(_GRACE))
+    parser.add_argument("roles", nargs="*", metavar="ROLE", help=", ".join(GRACE))
     parser.add_argument("--port", default="", help="web port, instead of FLASK_PORT; 0 takes a free one")
     parser.add_argument(
         "--ws-port", default="", help="feed port, instead of WEBSOCKET_PORT; 0 takes a free one"
@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     os.umask(0o077)
-    if unknown := [role for role in args.roles if role not in _GRACE]:
-        print(f"error: no such role: {unknown[0]} (there are {', '.join(_GRACE)})", file=sys.stderr)
+    if unknown := [role for role in args.roles if role not in GRACE]:
+        print(f"error: no such role: {unknown[0]} (there are {', '.join(GRACE)})", file=sys.stderr)
         return 2
     settings = config.load(args.data_dir, overrides=ports_of(args.port, args.ws_port))
-    roles = [role for role in _GRACE if role in (args.roles or _GRACE) and is_there(role)]
+    roles = [role for role in GRACE if role in (args.roles or GRACE) and is_there(role)]
     _log_to_console(settings)
     _allow_many_files()
     with contextlib.ExitStack() as held:
@@ -116,8 +116,9 @@ def _supervise(
         print(f"ready{web}{stream}" if web or stream else f"ready {' '.join(roles)}", flush=True)
         _tell_systemd()
 
+    environment = interpreter.environment()
     children = [
-        Child(role if number == 1 else f"{role}-{number}", command, _GRACE[role], fds)
+        Child(role if number == 1 else f"{role}-{number}", command, GRACE[role], fds, environment)
         for role in roles
         for number, command, fds in _commands(settings, args, role, sockets)
     ]
@@ -128,7 +129,7 @@ def _commands(
     settings: config.Settings, args: argparse.Namespace, role: str, sockets: Sockets
 ) -> list[tuple[int, list[str], tuple[int, ...]]]:
     """(which, command line, descriptors it inherits) of each process of a role."""
-    base = [sys.executable, "-P", "-m", "commands.role", role, "--parent", str(os.getpid())]
+    base = interpreter.command("commands.role", role, "--parent", str(os.getpid()))
     base += ["--port", str(sockets.web_port), "--ws-port", str(sockets.ws_port)]
     if args.data_dir is not None:
         base += ["--data-dir", str(settings.data_dir)]

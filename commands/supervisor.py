@@ -38,6 +38,7 @@ class Child:
     command: list[str]
     grace: float = 5.0
     pass_fds: tuple[int, ...] = ()
+    environment: dict[str, str] | None = None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
@@ -48,10 +49,16 @@ class Child:
         self.due, self.started = None, now
         if os.name == "nt":
             flags = subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined,unused-ignore]
-            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, creationflags=flags)
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, creationflags=flags
+            )
             return
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, pass_fds=self.pass_fds, process_group=0
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=self.pass_fds,
+            process_group=0,
         )
 
     def ask_to_end(self) -> None:

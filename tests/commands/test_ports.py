@@ -11,17 +11,16 @@ from commands import ports
 from commands.probe import Answer
 
 
-def test_a_taken_port_is_named_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ports, "_PATIENCE", 0.0)
+def test_a_taken_port_is_named_with_its_owner() -> None:
     with ports.listen("127.0.0.1", 0, "FLASK_PORT") as held:
         number = held.getsockname()[1]
         with pytest.raises(ports.PortTaken) as caught:
-            ports.listen("127.0.0.1", number, "FLASK_PORT")
+            ports.listen("127.0.0.1", number, "FLASK_PORT", patience=0.0)
     words = str(caught.value)
     assert str(number) in words and "FLASK_PORT" in words and str(os.getpid()) in words
 
 
-def test_an_address_of_another_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_of_another_machine_is_said() -> None:
     with pytest.raises(ports.PortTaken, match=r"WEBSOCKET_PORT: cannot listen on 203\.0\.113\.7"):
         ports.listen("203.0.113.7", 0, "WEBSOCKET_PORT")
 
