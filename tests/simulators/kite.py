@@ -68,16 +68,15 @@ class KiteSimulator(Simulator):
         self.funds = MutualFunds(self)
 
     def open_sessions(self) -> None:
-        token, code = self.random(16), self.random(16)
+        token = self.random(16)
         self.credentials = {
             "api_key": "kitesimkey",
             "api_secret": self.random(16),
             "user_id": self.user,
-            "request_token": code,
+            "request_token": self.new_code(),
             "access_token": token,
         }
         self.tokens[token] = self.user
-        self.codes[code] = self.user
 
     def addresses(self, http: str, ws: str) -> dict[str, str]:
         return {"rest": http, "login": f"{http}/connect/login", "auth": f"{http}/connect/login", "stream": ws}
@@ -172,8 +171,7 @@ class KiteSimulator(Simulator):
     def _login_page(self, request: Request, parts: list[str]) -> object:
         if request.argument("api_key") != self.credentials["api_key"]:
             raise KiteError("InputException", "Invalid `api_key`.")
-        code = self.random(16)
-        self.codes[code] = self.user
+        code = self.new_code()
         given = parse_qsl(request.argument("redirect_params"))
         query = [
             ("action", "login"),

@@ -322,6 +322,12 @@ class Simulator:
         self.call(lambda: [socket.hush(silent) for socket in self.sockets])
         self.paused = silent
 
+    def new_code(self) -> str:
+        """A login code as the broker's page would return it, good for one login."""
+        code = self.random(16)
+        self.codes[code] = self.user
+        return code
+
     def truth(self) -> dict[str, object]:
         """What really happened: the log, and every order as it stands."""
 
