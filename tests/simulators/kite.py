@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
@@ -245,8 +246,24 @@ class KiteSimulator(Simulator):
             disclosed_quantity=_maybe(form, "disclosed_quantity") or Decimal(0),
         )
         extra = {"variety": parts[1], "market_protection": form.get("market_protection", "0")}
-        outcome = self.exchange.place(self.user, order, **extra, validity=form.get("validity", "DAY"))
-        return {"order_id": _taken(outcome)}
+        extra["validity"] = form.get("validity", "DAY")
+        if form.get("autoslice") == "true":
+            return self._sliced(order, extra)
+        return {"order_id": _taken(self.exchange.place(self.user, order, **extra))}
+
+    def _sliced(self, order: PlaceOrder, extra: dict[str, str]) -> dict[str, object]:
+        """Orders of at most 20 lots, each with its own answer."""
+        children: list[dict[str, object]] = []
+        left, most = order.quantity, Decimal(20 * order.instrument.lot_size)
+        while left > 0:
+            piece = replace(order, quantity=min(left, most))
+            left -= piece.quantity
+            try:
+                children.append({"order_id": _taken(self.exchange.place(self.user, piece, **extra))})
+            except KiteError as error:
+                told = {"code": 400, "error_type": error.kind, "message": error.words, "data": None}
+                children.append({"error": told})
+        return {"order_id": f"{self.random(5)}", "children": children}
 
     def _modify(self, request: Request, parts: list[str]) -> object:
         entry, form = self._entry(parts[2], parts[1]), request.form()

@@ -1,0 +1,59 @@
+"""Brokers' own client libraries, each in an environment of its own under var/, run unmodified against a simulator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+HERE = Path(__file__).parent
+
+
+def python_with(name: str, *packages: str, python: str = sys.executable) -> Path:
+    """The interpreter of an environment that has these packages; made when it is not there. Skips when it cannot be."""
+    home = ROOT / "var" / "sdk" / name
+    inside = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    stamp = home / "installed.json"
+    if stamp.exists() and json.loads(stamp.read_text()) == list(packages):
+        return inside
+    uv = [sys.executable, "-m", "uv"]
+    steps = (
+        [*uv, "venv", "-q", "--clear", str(home), "--python", python],
+        [*uv, "pip", "install", "-q", "--python", str(inside), *packages],
+    )
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            pytest.skip(f"{name} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
+    stamp.write_text(json.dumps(list(packages)))
+    return inside
+
+
+@contextmanager
+def simulated(name: str, *options: str) -> Iterator[dict[str, Any]]:
+    """`manage.py simulate NAME` as a process of its own; what its line says."""
+    command = [sys.executable, "-m", "commands", "simulate", name, "--still", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def run_script(python: Path, script: str, announced: dict[str, Any]) -> dict[str, Any]:
+    """Run one of the scripts beside this file with an SDK's interpreter; what it found, as JSON on its last line."""
+    done = subprocess.run(
+        [str(python), str(HERE / script), json.dumps(announced)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, f"{script}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
