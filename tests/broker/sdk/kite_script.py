@@ -29,7 +29,13 @@ def log_in(kite):
 
 def orders(kite):
     regular = kite.VARIETY_REGULAR
-    base = dict(exchange="NSE", tradingsymbol="INFY", transaction_type="BUY", quantity=1, product="MIS")
+    base = {
+        "exchange": "NSE",
+        "tradingsymbol": "INFY",
+        "transaction_type": "BUY",
+        "quantity": 1,
+        "product": "MIS",
+    }
     market = kite.place_order(regular, order_type="MARKET", market_protection=-1, tag="mine", **base)
     limit = kite.place_order(regular, order_type="LIMIT", price=1400, **base)
     stop = kite.place_order(regular, order_type="SL", price=1620, trigger_price=1610, **base)
@@ -59,8 +65,8 @@ def portfolio(kite):
     found["converted"] = kite.convert_position("NSE", "INFY", "BUY", "day", 1, "MIS", "CNC")
     found["margins"] = [kite.margins()["equity"]["net"], kite.margins("equity")["net"]]
     found["profile"] = kite.profile()["user_id"]
-    order = dict(exchange="NSE", tradingsymbol="INFY", transaction_type="BUY", variety="regular", product="CNC",
-                 order_type="LIMIT", quantity=1, price=1500)  # fmt: skip
+    order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "variety": "regular", "product": "CNC",
+                 "order_type": "LIMIT", "quantity": 1, "price": 1500}  # fmt: skip
     found["order_margin"] = kite.order_margins([order])[0]["total"]
     found["basket"] = sorted(kite.basket_order_margins([order, order], mode="compact"))
     found["note"] = len(kite.get_virtual_contract_note([order]))
@@ -88,7 +94,7 @@ def market_data(kite):
 
 
 def triggers(kite):
-    leg = dict(transaction_type="SELL", quantity=1, order_type="LIMIT", product="CNC", price=800)
+    leg = {"transaction_type": "SELL", "quantity": 1, "order_type": "LIMIT", "product": "CNC", "price": 800}
     one = kite.place_gtt("single", "SBIN", "NSE", [805.0], 820.5, [leg])["trigger_id"]
     two = kite.place_gtt("two-leg", "SBIN", "NSE", [800.0, 850.0], 820.5, [leg, {**leg, "price": 849}])
     kite.modify_gtt(one, "single", "SBIN", "NSE", [806.0], 820.5, [leg])
