@@ -1,0 +1,29 @@
+"""What the stream role is handed by its composition root, and nothing it could fetch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from websocket_proxy.access import Access
+from websocket_proxy.orders import OrderEvents
+from websocket_proxy.verbs import Known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """origins   browser origins that may connect, lower case, without a trailing slash; programs send none
+    brokers   the names `get_supported_brokers` lists
+    known     see `verbs.Wants`
+    address   (peer's IP, headers) -> the client's IP, believing trusted proxies only
+    threads   where blocking reads run
+    """
+
+    access: Access
+    events: OrderEvents
+    known: Known
+    brokers: Sequence[str]
+    origins: frozenset[str]
+    address: Callable[[str, Mapping[str, str]], str]
+    threads: Executor
