@@ -48,7 +48,10 @@ WAITING, APPROVED, REJECTED, LAPSED = "pending", "approved", "rejected", "expire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """One parked request. `request` is what a person reads before deciding; state of pending, approved, rejected, expired."""
+    """One parked request. `request` is what a person reads before deciding.
+
+    state  "pending", "approved", "rejected" or "expired"
+    """
 
     id: int
     account_id: int

@@ -44,6 +44,9 @@ KILLS = Table(
     Column("engaged_at", UtcTime, nullable=False),
     Column("engaged_by", String(64), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("flatten", Boolean, nullable=False),
+    Column("acted_at", UtcTime),
+    Column("report", Text, nullable=False),
 )
 
 SLOTS = Table(
@@ -93,12 +96,20 @@ _NAMES = tuple(field.name for field in fields(Controls))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """An engaged kill switch; account_id EVERY_ACCOUNT holds for all."""
+    """An engaged kill switch; account_id EVERY_ACCOUNT holds for all.
+
+    flatten   positions are to be closed too
+    acted_at  when cancelling (and closing) was done once; None while it still has to be
+    report    a line for each thing done or not done
+    """
 
     account_id: int
     engaged_at: datetime
     engaged_by: str
     reason: str
+    flatten: bool = False
+    acted_at: datetime | None = None
+    report: str = ""
 
 
 def load(
@@ -142,6 +153,12 @@ def engage(connection: Connection, kill: Kill) -> None:
     if connection.execute(select(KILLS).where(KILLS.c.account_id == kill.account_id)).first() is None:
         values = {field.name: getattr(kill, field.name) for field in fields(Kill)}
         connection.execute(insert(KILLS).values(**values))
+
+
+def acted(connection: Connection, account_id: int, report: str, now: datetime) -> None:
+    """Note that an engaged switch has done its work."""
+    query = update(KILLS).where(KILLS.c.account_id == account_id)
+    connection.execute(query.values(acted_at=now, report=report))
 
 
 def release(connection: Connection, account_id: int) -> bool:

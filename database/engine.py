@@ -27,7 +27,7 @@ _BUSY_MS = 10_000
 class _Member(Generic[T]):
     """One caller's share of a group commit."""
 
-    __slots__ = ("work", "done", "result", "error")
+    __slots__ = ("done", "error", "result", "work")
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self.work = work
@@ -39,7 +39,7 @@ class _Member(Generic[T]):
 class Database:
     """A store with one writer at a time and any number of readers.
 
-    `write` returns what `work` returned, after the commit is durable; it re-raises what `work` raised, with nothing kept.
+    `write` returns what `work` returned, after the commit is durable; what `work` raised comes back, with nothing kept.
     `work` may run in another caller's thread and must not wait for anything but this database.
     """
 
@@ -149,7 +149,7 @@ class Database:
         connection.exec_driver_sql("SAVEPOINT member")
         try:
             member.result = member.work(connection)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to the caller whose work it is
             member.error = error
             connection.exec_driver_sql("ROLLBACK TO member")
         connection.exec_driver_sql("RELEASE member")

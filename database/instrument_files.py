@@ -251,10 +251,12 @@ def flaw(row: Instrument) -> str | None:
     """Why an instrument cannot be used; None when it can. Its symbol must read back as the same contract."""
     if row.lot_size < 1:
         return "lot size below 1"
-    if not row.tick_size > 0 or not row.tick_size.is_finite():
+    if not row.tick_size.is_finite() or row.tick_size <= 0:
         return "tick size not above 0"
     if not row.broker_token:
         return "no token"
+    if not all(_is_storable(each) for each in (row.tick_size, row.contract_value, row.strike)):
+        return "a number of more than 8 decimals"
     allowed = _CASH_KINDS.get(row.kind)
     if allowed is not None:
         return None if row.exchange in allowed and is_base(row.symbol) else "symbol outside the grammar"
@@ -313,6 +315,14 @@ def _numbered(rows: list[Instrument]) -> Iterator[tuple[object, ...]]:
             row.freeze_quantity,
             _units(row.contract_value),
         )
+
+
+def _is_storable(value: Decimal | None) -> bool:
+    try:
+        _scaled(value)
+    except (ValueError, ArithmeticError):
+        return False
+    return True
 
 
 def _scaled(strike: Decimal | None) -> int | None:

@@ -82,6 +82,31 @@ INTENTS = Table(
 )
 
 
+STEPS = Table(
+    "intent_steps",
+    ORDERS,
+    Column("seq", Integer, primary_key=True),
+    Column("intent_id", String(16), nullable=False, index=True),
+    Column("state", String(10), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("words", Text, nullable=False),
+)
+"""Every state a row went through, in one numbering: the timeline of an order, and what the audit seals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One state that an intent entered; `seq` grows over all intents."""
+
+    seq: int
+    intent_id: str
+    state: IntentState
+    at: datetime
+    code: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """One journal row.
@@ -160,6 +185,7 @@ def _intent(row: RowMapping) -> Intent:
 def add(connection: Connection, intent: Intent) -> None:
     """Write the row. IntegrityError when the id or the account's idempotency key exists."""
     connection.execute(insert(INTENTS), {name: getattr(intent, name) for name in _NAMES})
+    _step(connection, intent.id, intent.state, intent.created_at, "", "")
 
 
 def by_id(connection: Connection, intent_id: str) -> Intent | None:
@@ -215,12 +241,51 @@ def since(connection: Connection, account_id: int, moment: datetime) -> list[Int
     return [_intent(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
 
 
+def about(connection: Connection, account_id: int, broker_order_id: str) -> list[Intent]:
+    """Changes and cancels asked of one order, oldest first."""
+    query = select(INTENTS).where(
+        INTENTS.c.account_id == account_id, INTENTS.c.target_order_id == broker_order_id
+    )
+    return [_intent(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
+
+
 def move(
-    connection: Connection, intent_id: str, expected: IntentState, state: IntentState, **changes: Any
+    connection: Connection,
+    intent_id: str,
+    expected: IntentState,
+    state: IntentState,
+    now: datetime,
+    **changes: Any,
 ) -> bool:
     """Move a row from the expected state; False when it was no longer there."""
     query = update(INTENTS).where(INTENTS.c.id == intent_id, INTENTS.c.state == expected.value)
-    return connection.execute(query.values(state=state.value, **changes)).rowcount == 1
+    if connection.execute(query.values(state=state.value, **changes)).rowcount != 1:
+        return False
+    _step(connection, intent_id, state, now, changes.get("code", ""), changes.get("words", ""))
+    return True
+
+
+def _step(
+    connection: Connection, intent_id: str, state: IntentState, at: datetime, code: str, words: str
+) -> None:
+    values = {"intent_id": intent_id, "state": state.value, "at": at, "code": code, "words": words}
+    connection.execute(insert(STEPS), values)
+
+
+def steps(connection: Connection, intent_id: str) -> list[Step]:
+    """An intent's own timeline, oldest first."""
+    query = select(STEPS).where(STEPS.c.intent_id == intent_id).order_by(STEPS.c.seq)
+    return [_read_step(row) for row in connection.execute(query).mappings()]
+
+
+def steps_after(connection: Connection, seq: int, limit: int) -> list[Step]:
+    """Steps of all intents numbered above `seq`, in order."""
+    query = select(STEPS).where(STEPS.c.seq > seq).order_by(STEPS.c.seq).limit(limit)
+    return [_read_step(row) for row in connection.execute(query).mappings()]
+
+
+def _read_step(row: RowMapping) -> Step:
+    return Step(**(dict(row) | {"state": IntentState(row["state"])}))
 
 
 def tell(connection: Connection, intent_id: str, told_id: str) -> None:

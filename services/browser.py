@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
 
@@ -12,6 +12,7 @@ from domain.clock import Clock
 from services.browser_sessions import BrowserSessions
 from services.first_run import FirstRun
 from services.login_guard import LoginGuard
+from services.order_journal import OrderJournal
 from services.second_factor import SecondFactor
 from services.watchlists import Watchlists
 
@@ -25,10 +26,11 @@ class Browser:
     second_factor: SecondFactor
     first_run: FirstRun
     watchlists: Watchlists
+    journal: OrderJournal
 
 
 def build_browser(
-    database: Database,
+    databases: Mapping[str, Database],
     vault: Vault,
     clock: Clock,
     *,
@@ -36,10 +38,12 @@ def build_browser(
     ended: Callable[[list[str]], None] = lambda _hashes: None,
 ) -> Browser:
     """`cut` (IST) ends sessions daily; `ended(hashes)` hears of browser sessions that were cut short."""
+    database = databases["platform"]
     return Browser(
         sessions=BrowserSessions(database, clock, cut, ended),
         guard=LoginGuard(database, clock),
         second_factor=SecondFactor(database, vault, clock),
         first_run=FirstRun(database, vault),
         watchlists=Watchlists(database),
+        journal=OrderJournal(databases["orders"]),
     )

@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from database import approvals as approval_rows
 from database import controls as control_rows
 from database import gate_counts
 from database import intents as intent_rows
@@ -192,6 +193,8 @@ class Gate:
                 self._check_limits(connection, limits, intent, instrument, facts)
             placed = self._place_in_line(connection, caller, intent, controls, admission)
             intent_rows.add(connection, placed)
+            if placed.state is IntentState.PARKED:
+                _park(connection, placed)
             return placed, True
 
         return self._db.write(work)
@@ -341,6 +344,30 @@ def _refuse_if_killed(connection: Connection, intent: Intent) -> None:
         "kill_switch",
         f"The kill switch is on since {kill.engaged_at:%Y-%m-%d %H:%M:%S} UTC ({kill.reason or 'no reason given'}). "
         "Only orders that reduce a position are taken.",
+    )
+
+
+def _park(connection: Connection, intent: Intent) -> None:
+    """Put the request where a person decides on it."""
+    names = (
+        "symbol",
+        "exchange",
+        "side",
+        "quantity",
+        "order_type",
+        "product",
+        "price",
+        "trigger_price",
+        "strategy",
+    )
+    request = {name: None if (value := getattr(intent, name)) is None else str(value) for name in names}
+    approval_rows.park(
+        connection,
+        account_id=intent.account_id,
+        kind="placeorder",
+        request=request,
+        now=intent.created_at,
+        intent_id=intent.id,
     )
 
 

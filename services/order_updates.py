@@ -103,7 +103,7 @@ def _adopt(connection: Connection, account_id: int, order: Order, now: datetime)
     if intent is None or intent.account_id != account_id or intent.state is not IntentState.UNKNOWN:
         return
     changes = {"broker_order_id": order.order_id, "settled_at": now}
-    if intent_rows.move(connection, intent.id, IntentState.UNKNOWN, IntentState.ACCEPTED, **changes):
+    if intent_rows.move(connection, intent.id, IntentState.UNKNOWN, IntentState.ACCEPTED, now, **changes):
         log.info("unknown outcome settled by an update account=%s intent=%s", account_id, intent.id)
 
 

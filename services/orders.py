@@ -373,7 +373,7 @@ class Orders:
         now = self._clock.now()
         changes = {"code": "CANCELLED", "words": "Cancelled before it was sent.", "settled_at": now}
         moved = self._db.write(
-            lambda c: intent_rows.move(c, intent.id, intent.state, IntentState.REFUSED, **changes)
+            lambda c: intent_rows.move(c, intent.id, intent.state, IntentState.REFUSED, now, **changes)
         )
         if not moved:
             return None

@@ -15,12 +15,15 @@ from database.crypto import Vault
 from database.engine import FILES, Database, open_database
 from domain.clock import Clock
 from services.accounts import Accounts
+from services.approvals import Approvals
+from services.audit import Audit
 from services.bus import Bus
 from services.event_bus import EventBus, order_topic
 from services.facts import FactReader
 from services.gate import Gate
 from services.history import History
 from services.instruments import Instruments
+from services.kill_switch import KillSwitch
 from services.market_calendar import MarketCalendar
 from services.market_data import MarketData
 from services.order_plans import OrderPlans
@@ -57,6 +60,9 @@ class Platform:
     reconciler: Reconciler
     gate: Gate
     orders: Orders
+    audit: Audit
+    kill_switch: KillSwitch
+    approvals: Approvals
     order_plans: OrderPlans
     smart_orders: SmartOrders
 
@@ -103,6 +109,9 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
     gate = Gate(orders_store, clock, FactReader(portfolio, market_data, clock).read)
     orders = Orders(orders_store, clock, instruments, sessions, gate, look_again=reconciler.look, tell=tell)
     plan_book = PlanBook(orders_store, clock)
+    order_plans = OrderPlans(plan_book, clock, accounts, orders)
+    smart_orders = SmartOrders(orders_store, clock, sessions, portfolio, orders, plan_book)
+    audit = Audit(orders_store, clock)
     return Platform(
         settings=settings,
         clock=clock,
@@ -121,8 +130,13 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
         reconciler=reconciler,
         gate=gate,
         orders=orders,
-        order_plans=OrderPlans(plan_book, clock, accounts, orders),
-        smart_orders=SmartOrders(orders_store, clock, sessions, portfolio, orders, plan_book),
+        order_plans=order_plans,
+        smart_orders=smart_orders,
+        audit=audit,
+        kill_switch=KillSwitch(orders_store, clock, accounts, orders, audit),
+        approvals=Approvals(
+            orders_store, clock, accounts, sessions, orders, order_plans, smart_orders, plan_book, audit
+        ),
     )
 
 

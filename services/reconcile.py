@@ -81,7 +81,7 @@ class Reconciler:
         for intent in lost:
             self._db.write(
                 lambda c, i=intent: intent_rows.move(  # type: ignore[misc]
-                    c, i.id, IntentState.SENDING, IntentState.UNKNOWN, words=words
+                    c, i.id, IntentState.SENDING, IntentState.UNKNOWN, now, words=words
                 )
             )
         return len(lost)
@@ -128,7 +128,7 @@ class Reconciler:
                 changes: dict[str, Any] = {"code": verdict.code, "words": verdict.words, "settled_at": now}
                 if verdict.order_id:
                     changes["broker_order_id"] = verdict.order_id
-                intent_rows.move(connection, intent.id, IntentState.UNKNOWN, verdict.state, **changes)
+                intent_rows.move(connection, intent.id, IntentState.UNKNOWN, verdict.state, now, **changes)
             return verdict
 
         verdict = self._db.write(work)

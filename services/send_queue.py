@@ -92,7 +92,7 @@ class SendQueue:
                 words = "The kill switch was thrown while it waited."
                 changes = {"code": "KILL_SWITCH", "words": words, "settled_at": now}
                 return intent_rows.move(
-                    connection, intent.id, IntentState.QUEUED, IntentState.REFUSED, **changes
+                    connection, intent.id, IntentState.QUEUED, IntentState.REFUSED, now, **changes
                 )
             limits = control_rows.load(connection, intent.account_id)
             own = limits.max_orders_per_second if limits else None
@@ -100,7 +100,7 @@ class SendQueue:
             if rate and not control_rows.take_slot(connection, intent.account_id, intent.exchange, now, rate):
                 return False
             moved = intent_rows.move(
-                connection, intent.id, IntentState.QUEUED, IntentState.SENDING, sent_at=now
+                connection, intent.id, IntentState.QUEUED, IntentState.SENDING, now, sent_at=now
             )
             taken.append(moved)
             return True
@@ -125,5 +125,5 @@ class SendQueue:
         words = "No send slot was free before its deadline: not sent."
         changes = {"code": "QUEUE_TIMEOUT", "words": words, "settled_at": now}
         return self._db.write(
-            lambda c: intent_rows.move(c, intent.id, IntentState.QUEUED, IntentState.EXPIRED, **changes)
+            lambda c: intent_rows.move(c, intent.id, IntentState.QUEUED, IntentState.EXPIRED, now, **changes)
         )

@@ -29,16 +29,16 @@ def write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now:
         changes = {"broker_order_id": outcome.order_id, "settled_at": now}
         if intent.kind is IntentKind.PLACE and intent.told_id is None:
             changes["told_id"] = outcome.order_id
-        if intent_rows.move(connection, intent.id, sending, IntentState.ACCEPTED, **changes):
+        if intent_rows.move(connection, intent.id, sending, IntentState.ACCEPTED, now, **changes):
             _record_pending(connection, intent, outcome.order_id, now)
     elif isinstance(outcome, Ambiguous):
-        intent_rows.move(connection, intent.id, sending, IntentState.UNKNOWN, words=outcome.words)
+        intent_rows.move(connection, intent.id, sending, IntentState.UNKNOWN, now, words=outcome.words)
     else:
         code, words, order_id = _refusal(outcome)
         changes = {"code": code, "words": words, "settled_at": now}
         if order_id and intent.kind is IntentKind.PLACE:
             changes |= {"broker_order_id": order_id, "told_id": order_id}
-        intent_rows.move(connection, intent.id, sending, IntentState.REFUSED, **changes)
+        intent_rows.move(connection, intent.id, sending, IntentState.REFUSED, now, **changes)
 
 
 def _refusal(outcome: Refused | Throttled | SessionExpired) -> tuple[str, str, str]:

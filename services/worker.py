@@ -89,6 +89,9 @@ class Worker:
     def _schedule(self) -> None:
         every, daily = self._every, self._daily
         every(1.0, "reconcile", self._reconcile)
+        every(1.0, "audit", self.platform.audit.seal)
+        every(2.0, "kill switch", self.platform.kill_switch.act)
+        every(10.0, "approvals", self.platform.approvals.lapse_overdue)
         every(5.0, "plans", self.platform.order_plans.resume)
         every(60.0, "adopt", self.pump.pump_all)
         daily(3, 1, "paper master", self._load_paper)

@@ -281,7 +281,7 @@ def test_a_row_whose_sender_died_is_looked_up_not_resent(world: World) -> None:
     move = {"broker_order_id": None, "told_id": None}
     [row] = intents.since(world.orders_db._connection(), world.caller.account.id, NOW)
     world.orders_db.write(
-        lambda c: intents.move(c, row.id, IntentState.ACCEPTED, IntentState.SENDING, **move)
+        lambda c: intents.move(c, row.id, IntentState.ACCEPTED, IntentState.SENDING, NOW, **move)
     )
     world.clock.move(21)
     assert world.reconciler.sweep() == 0

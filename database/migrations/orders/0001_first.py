@@ -32,6 +32,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_approvals_account_state", "approvals", ["account_id", "state"], unique=False)
     op.create_table(
+        "audit",
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", types.UtcTime(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=True),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("who", sa.String(length=64), nullable=False),
+        sa.Column("door", sa.String(length=16), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("strategy", sa.String(length=128), nullable=False),
+        sa.Column("algo_id", sa.String(length=32), nullable=False),
+        sa.Column("action", sa.String(length=48), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("previous", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
+    )
+    op.create_index("ix_audit_account_at", "audit", ["account_id", "at"], unique=False)
+    op.create_table(
         "controls",
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("strategy", sa.String(length=128), nullable=False),
@@ -51,6 +70,17 @@ def upgrade() -> None:
         sa.Column("changed_at", types.UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "strategy", name=op.f("pk_controls")),
     )
+    op.create_table(
+        "intent_steps",
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("intent_id", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("at", types.UtcTime(), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_intent_steps")),
+    )
+    op.create_index(op.f("ix_intent_steps_intent_id"), "intent_steps", ["intent_id"], unique=False)
     op.create_table(
         "intents",
         sa.Column("id", sa.String(length=16), nullable=False),
@@ -106,6 +136,9 @@ def upgrade() -> None:
         sa.Column("engaged_at", types.UtcTime(), nullable=False),
         sa.Column("engaged_by", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("flatten", sa.Boolean(), nullable=False),
+        sa.Column("acted_at", types.UtcTime(), nullable=True),
+        sa.Column("report", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_kill_switches")),
     )
     op.create_table(
@@ -247,6 +280,10 @@ def downgrade() -> None:
     op.drop_index("ix_intents_created", table_name="intents")
     op.drop_index("ix_intents_broker_order", table_name="intents")
     op.drop_table("intents")
+    op.drop_index(op.f("ix_intent_steps_intent_id"), table_name="intent_steps")
+    op.drop_table("intent_steps")
     op.drop_table("controls")
+    op.drop_index("ix_audit_account_at", table_name="audit")
+    op.drop_table("audit")
     op.drop_index("ix_approvals_account_state", table_name="approvals")
     op.drop_table("approvals")

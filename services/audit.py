@@ -1,0 +1,128 @@
+"""The audit trail: who, when, from where, which strategy and algo id, what was asked, decided and answered.
+
+Orders are sealed by the worker from the journal's own steps, off the order path; everything else is noted at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection
+
+from database import audit as audit_rows
+from database import events as event_rows
+from database import intents as intent_rows
+from database.audit import FIRST, Entry, Sealed, digest
+from database.engine import Database
+from database.intents import Intent, Step
+from domain.clock import Clock
+from domain.model import IntentState
+from services.accounts import Caller
+
+PAGE = 500
+_CURSOR = (0, "audit")
+
+
+class Audit:
+    """The chain of one orders store."""
+
+    def __init__(self, orders_store: Database, clock: Clock) -> None:
+        self._db = orders_store
+        self._clock = clock
+
+    def note(self, caller: Caller, action: str, detail: dict[str, Any], subject: str = "") -> None:
+        """Add what a caller did. `detail` holds no secret."""
+        entry = Entry(
+            at=self._clock.now(),
+            action=action,
+            who=caller.username,
+            door=caller.door,
+            detail=detail,
+            account_id=caller.account.id,
+            user_id=caller.user_id,
+            address=caller.address,
+            strategy=caller.strategy,
+            subject=subject,
+        )
+        self._db.write(lambda c: audit_rows.append(c, [entry]))
+
+    def seal(self) -> int:
+        """Add the journal's new steps; returns how many. For the worker, which is the only one to call it."""
+
+        def work(connection: Connection) -> int:
+            steps = intent_rows.steps_after(connection, event_rows.cursor(connection, *_CURSOR), PAGE)
+            entries = []
+            for step in steps:
+                intent = intent_rows.by_id(connection, step.intent_id)
+                if intent is not None:
+                    entries.append(_entry(step, intent))
+            audit_rows.append(connection, entries)
+            if steps:
+                event_rows.move_cursor(connection, *_CURSOR, steps[-1].seq)
+            return len(steps)
+
+        sealed = total = self._db.write(work)
+        while sealed == PAGE:
+            sealed = self._db.write(work)
+            total += sealed
+        return total
+
+    def verify(self) -> tuple[int, str]:
+        """(rows read, what is wrong first): "" when the chain is whole."""
+        previous, expected = FIRST, 1
+        with self._db.read() as connection:
+            for row in audit_rows.chain(connection):
+                if row.seq != expected:
+                    return expected - 1, f"row {expected} is missing"
+                if row.previous != previous or row.hash != digest(row.seq, row.entry, row.previous):
+                    return expected - 1, f"row {row.seq} was changed"
+                previous, expected = row.hash, expected + 1
+        return expected - 1, ""
+
+    def export(self) -> Iterator[Sealed]:
+        """Every row, oldest first."""
+        with self._db.read() as connection:
+            yield from audit_rows.chain(connection)
+
+    def latest(self, account_id: int | None, limit: int = 100, before: int | None = None) -> list[Sealed]:
+        """The newest rows, of one account or (None) of all."""
+        with self._db.read() as connection:
+            return audit_rows.latest(connection, account_id, limit, before)
+
+
+def _entry(step: Step, intent: Intent) -> Entry:
+    asked = {
+        "kind": intent.kind.value,
+        "mode": intent.mode.value,
+        "broker": intent.broker,
+        "symbol": intent.symbol,
+        "exchange": intent.exchange.value,
+        "side": intent.side.value,
+        "quantity": str(intent.quantity),
+        "type": intent.order_type.value,
+        "product": intent.product.value,
+        "price": None if intent.price is None else str(intent.price),
+        "trigger_price": None if intent.trigger_price is None else str(intent.trigger_price),
+        "target": intent.target_order_id,
+        "plan": intent.plan_id,
+        "key": intent.key_id,
+    }
+    detail: dict[str, Any] = {"state": step.state.value, "code": step.code, "words": step.words}
+    if step.state in (IntentState.SENDING, IntentState.PARKED, IntentState.QUEUED):
+        detail["request"] = asked
+    elif intent.broker_order_id:
+        detail["broker_order_id"] = intent.broker_order_id
+    return Entry(
+        at=step.at,
+        action=f"order.{intent.kind.value.lower()}",
+        who=str(intent.user_id),
+        door=intent.door,
+        detail=detail,
+        account_id=intent.account_id,
+        user_id=intent.user_id,
+        address=intent.address,
+        strategy=intent.strategy,
+        algo_id=intent.algo_id,
+        subject=intent.id,
+    )
