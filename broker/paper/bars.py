@@ -100,13 +100,13 @@ class Bars:
     def _candle(self, day: Day, prices: tuple[int, int, int, int], before: float, after: float) -> Candle:
         grid, size = self._line.contract.grid, self._line.instrument.lot_size
         opening, high, low, closing = prices
-        first, last = day.interest
+        traded = int(day.lots * after)
         return Candle(
             start=0,
             open=grid.price(opening),
             high=grid.price(high),
             low=grid.price(low),
             close=grid.price(closing),
-            volume=(int(day.lots * after) - int(day.lots * before)) * size,
-            open_interest=int(first + (last - first) * after) * size,
+            volume=(traded - int(day.lots * before)) * size,
+            open_interest=day.interest_at(traded) * size,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from math import ceil, erfc, exp, floor, log, sqrt
+from math import ceil, erfc, exp, floor, log, sqrt, tanh
 from typing import NamedTuple, Protocol
 
 from broker.paper.market import EXPIRY_TIME, ROLL
@@ -25,6 +25,8 @@ ORIGIN = date(2000, 1, 1)
 DAY_MINUTES = 1440
 _YEAR_MINUTES = 365 * DAY_MINUTES
 _ROOT_HALF = sqrt(0.5)
+_WING = 3.5
+"""Deviations from the money beyond which the smile runs flat."""
 
 
 def day_number(day: date) -> int:
@@ -165,7 +167,7 @@ class Option(Future):
         forward = self._paths.start(basis.model, day) * self.growth(day)
         years = max(self.left(day, 0), 3 / 365)
         away = log(self.strike / forward) / (level * sqrt(years))
-        away = min(max(away, -3.5), 3.5)
+        away = _WING * tanh(away / _WING)
         return level * max(1 + basis.skew * away + basis.bend * away * away, 0.6)
 
 

@@ -36,6 +36,11 @@ class Day(NamedTuple):
     interest: tuple[int, int]
     path: DayPath
 
+    def interest_at(self, traded: int) -> int:
+        """Open interest in lots once so many lots have traded: it moves by trading alone."""
+        first, last = self.interest
+        return first + (last - first) * traded // max(self.lots, 1)
+
 
 class Minute(NamedTuple):
     """What stands still for one minute: highest and lowest of the day before it, in ticks."""
@@ -194,7 +199,6 @@ class Line:
         lots = int(day.lots * activity)
         before = int(day.lots * path.activity[look - 1]) if look else lots
         grid, size = self.contract.grid, self.instrument.lot_size
-        first, last = day.interest
         bids, asks = ((), ()) if self._is_index else self._book(day, at, lots)
         return Tick(
             exchange=self.instrument.exchange.value,
@@ -212,7 +216,7 @@ class Line:
             last_quantity=(max(lots - before, 1) if lots else 0) * size,
             total_buy_quantity=40 * sum(level.quantity for level in bids),
             total_sell_quantity=40 * sum(level.quantity for level in asks),
-            open_interest=int(first + (last - first) * activity) * size,
+            open_interest=day.interest_at(lots) * size,
             bid=bids[0].price if bids else 0.0,
             ask=asks[0].price if asks else 0.0,
             bid_quantity=bids[0].quantity if bids else 0,
