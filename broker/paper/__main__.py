@@ -6,6 +6,7 @@ import contextlib
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 
@@ -24,7 +25,7 @@ from services.bus import Bus
 from services.event_bus import EventBus, book_topic
 from services.instruments import Instruments
 from services.market_calendar import MarketCalendar
-from services.tick_bus import TickPublisher
+from services.tick_bus import FeedState, TickPublisher
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class BusPublisher:
     def __init__(self, bus: Bus, feeds: frozenset[str], monotonic: Callable[[], float]) -> None:
         self._ticks = TickPublisher(bus, feeds.__contains__, monotonic)
         self._events = EventBus(bus)
+        for feed in feeds:
+            self._ticks.state(FeedState(feed, feed, "live", int(time.time() * 1000)))
 
     def wanted(self, feed: str) -> Mapping[tuple[str, str], int]:
         return self._ticks.wanted(feed)
@@ -51,8 +54,9 @@ class BusPublisher:
         if account.isdigit():
             self._events.ring(book_topic(int(account)))
 
-    def poll(self) -> object:
-        return self._ticks.poll()
+    def poll(self) -> list[tuple[str, str, str]]:
+        topics = [change.topic for change in self._ticks.poll() if change.wanted]
+        return [(topic.feed, topic.exchange, topic.symbol) for topic in topics]
 
     def close(self) -> None:
         self._ticks.close()

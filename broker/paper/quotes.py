@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.model import Depth, Instrument, Quote, Tick
+from domain.model import Depth, Instrument, Quote, StreamMode, Tick
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -47,4 +47,36 @@ def depth_of(instrument: Instrument, tick: Tick) -> Depth:
         total_sell_quantity=tick.total_sell_quantity,
         upper_circuit=tick.upper_circuit or None,
         lower_circuit=tick.lower_circuit or None,
+    )
+
+
+def tick_of(depth: Depth) -> Tick:
+    """The full tick that a depth is, for listeners who have just come."""
+    quote = depth.quote
+    at = epoch_ms(quote.at)
+    return Tick(
+        exchange=quote.exchange.value,
+        symbol=quote.symbol,
+        mode=StreamMode.DEPTH,
+        last_price=quote.last_price,
+        ltt=at,
+        timestamp=at,
+        open=quote.open,
+        high=quote.high,
+        low=quote.low,
+        close=quote.close,
+        volume=quote.volume,
+        average_price=quote.average_price,
+        last_quantity=quote.last_quantity,
+        total_buy_quantity=depth.total_buy_quantity,
+        total_sell_quantity=depth.total_sell_quantity,
+        open_interest=quote.open_interest,
+        bid=quote.bid,
+        ask=quote.ask,
+        bid_quantity=quote.bid_quantity,
+        ask_quantity=quote.ask_quantity,
+        bids=depth.bids,
+        asks=depth.asks,
+        upper_circuit=depth.upper_circuit or 0.0,
+        lower_circuit=depth.lower_circuit or 0.0,
     )

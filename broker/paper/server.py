@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from broker.paper.charges import no_charges
 from broker.paper.exchange import PaperExchange
 from broker.paper.market import Market
 from broker.paper.numbers import Numbers
+from broker.paper.quotes import tick_of
 from broker.paper.reader import MarketReader
 from broker.paper.rules import Terms
 from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 Socket = zmq.Socket[bytes]
 BATCH = 64
 STEP = 0.25
+FIRST_LOOKS = 0.01
 CATCH_UP = timedelta(seconds=60)
 _SEND_FAILED = "The paper exchange could not keep the order, so it was not taken"
 
@@ -70,8 +72,8 @@ class Publisher(Protocol):
         """Something about the account's orders has changed and is stored."""
         ...
 
-    def poll(self) -> object:
-        """Called at every step."""
+    def poll(self) -> Iterable[tuple[str, str, str]]:
+        """(feed, exchange, symbol) that somebody began to listen to. Called at every step."""
         ...
 
 
@@ -102,6 +104,7 @@ class Server:
         self._reader = reader
         self._timekeeper = timekeeper
         self._outbox = Outbox()
+        self._new: dict[tuple[str, str, str], None] = {}
         self._stop = threading.Event()
         self._venues: dict[str, PaperExchange] = {}
         self._stepped: datetime = clock.now()
@@ -232,7 +235,7 @@ class Server:
         """Let every market reach the present: its ticks meet the orders, days turn, listeners hear."""
         now = self._clock.now()
         since, self._stepped = self._stepped, max(self._stepped, now)
-        self._publisher.poll()
+        self._new.update(dict.fromkeys(self._publisher.poll()))
         try:
             heard = {feed: self._step(venue, since, now) for feed, venue in self._venues.items()}
             self._commit()
@@ -243,6 +246,19 @@ class Server:
         for feed, ticks in heard.items():
             for tick in ticks:
                 self._publisher.tick(feed, tick)
+                self._new.pop((feed, tick.exchange, tick.symbol), None)
+        self._look_first(now)
+
+    def _look_first(self, now: datetime) -> None:
+        """Show those who have just come how things stand: a quiet instrument may not trade for a while."""
+        end = self._clock.monotonic() + FIRST_LOOKS
+        while self._new and self._clock.monotonic() < end:
+            feed, exchange, symbol = next(iter(self._new))
+            del self._new[feed, exchange, symbol]
+            venue, instrument = self._venues.get(feed), self._find(exchange, symbol)
+            depth = venue.market.depth(instrument, now) if venue and instrument else None
+            if depth is not None:
+                self._publisher.tick(feed, tick_of(depth))
 
     def _step(self, venue: PaperExchange, since: datetime, now: datetime) -> list[Tick]:
         wanted = self._publisher.wanted(venue.market.feed)
