@@ -57,7 +57,8 @@ def register(app: Flask, platform: Platform) -> None:
     counter = Shared(settings.redis_url, memory, time.time) if settings.redis_url else memory
     door = Door(platform, Limits(classes(settings), counter))
     blueprint = Blueprint("api_v1", __name__, url_prefix=PREFIX)
-    api = Api(blueprint, doc=False, add_specs=False)
+    api = Api(doc=False)
+    api.init_app(blueprint, add_specs=False)
     for path, methods in _by_path(ENDPOINTS).items():
         slashed = () if "<" in path else (f"{path}/",)
         name = path.strip("/").partition("/<")[0].replace("/", "_")

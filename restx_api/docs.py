@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from functools import wraps
 from pathlib import Path
@@ -11,7 +12,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from flask_login import current_user
 
 from domain.errors import Unauthorized
-from restx_api import body, errors, spec
+from restx_api import errors, spec
 from restx_api.door import Endpoint, respond
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def blueprint(platform: Platform, endpoints: Iterable[Endpoint]) -> Blueprint:
     """The two pages and their script, behind one check."""
     known = tuple(endpoints)
     pages = Blueprint("api_docs", __name__, template_folder="templates")
-    written = body.encode(spec.document(known))
+    written = json.dumps(spec.document(known), separators=(",", ":"))
 
     @pages.get("/api/docs")
     @_for_insiders(platform, page=True)

@@ -227,6 +227,13 @@ class Door:
         return caller is not None and caller.account.mode is Mode.ANALYZE
 
 
+def _drain() -> None:
+    """Read on for a while, so that a client which sends before it listens hears why it was refused."""
+    stream, left = request.environ["wsgi.input"], 8 * json_body.LARGEST
+    while left > 0 and (chunk := stream.read(65536)):
+        left -= len(chunk)
+
+
 def _check_may(endpoint: Endpoint, caller: Caller) -> None:
     if endpoint.scope not in caller.scopes:
         raise errors.Denied(f"This API key lacks the {endpoint.scope} scope")
@@ -250,9 +257,14 @@ def _read(endpoint: Endpoint, values: Mapping[str, str]) -> Any:
 
 
 def _json() -> Any:
-    request.max_content_length = json_body.LARGEST
+    # One byte more than is allowed: a body of unknown length is cut there, not refused, by the stream itself.
+    request.max_content_length = json_body.LARGEST + 1
     try:
-        return json_body.decode(request.get_data(cache=False))
+        raw = request.get_data(cache=False)
+        if len(raw) > json_body.LARGEST:
+            _drain()
+            raise RequestEntityTooLarge
+        return json_body.decode(raw)
     except json_body.NotJson as error:
         raise errors.Unreadable(str(error)) from error
     except RequestEntityTooLarge as error:

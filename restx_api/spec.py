@@ -16,7 +16,6 @@ from restx_api.fields import shapes
 from restx_api.fields.shapes import Shape
 
 _FAILURES = {
-    400: "The request cannot be served as it stands",
     404: "No such order or instrument",
     409: "The Idempotency-Key came before with another request",
     413: "The body is larger than 1 MiB",
@@ -26,6 +25,7 @@ _FAILURES = {
     502: "The broker answered unreadably or with an error",
     503: "The broker, or a part of the platform, does not answer",
 }
+_DENIED = "The key is not known, or may not do this"
 _MAP: Shape = {"type": "object", "additionalProperties": True}
 _TEXT = shapes.error(shapes.STRING)
 _INVALID = {
@@ -54,6 +54,11 @@ def document(endpoints: Iterable[Endpoint], server: str = "/api/v1") -> dict[str
         info={"description": "One API over every broker. Every path also answers with a trailing slash."},
         servers=[{"url": server}],
     )
+    for status, words in {**_FAILURES, 401: _DENIED, 403: _DENIED}.items():
+        spec.components.response(f"Error{status}", _failure(status, words, _TEXT))
+    for style, shape in _INVALID.items():
+        words = f"The request cannot be served as it stands; a wrong field is told as {style.value}"
+        spec.components.response(f"Invalid{style.name}", _failure(400, words, shape))
     for endpoint in endpoints:
         path = re.sub(r"<(\w+)>", r"{\1}", endpoint.path)
         spec.path(path=path, operations={endpoint.method.lower(): _operation(endpoint)})
@@ -120,12 +125,9 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     good = {media: {"schema": _published(endpoint, media)} for media in endpoint.media}
     responses: dict[str, Any] = {"200": {"description": "Done", "content": good}} if endpoint.built else {}
-    for status, words in _FAILURES.items():
-        shape = _INVALID[endpoint.style] if status == 400 else _TEXT
-        responses[str(status)] = _failure(words, shape)
-    responses[str(endpoint.denied)] = _failure("The key is not known, or may not do this", _TEXT)
-    responses.setdefault("403", _failure("The key may not do this", _TEXT))
-    responses["429"]["headers"] = {"Retry-After": {"schema": shapes.INTEGER}}
+    responses["400"] = f"Invalid{endpoint.style.name}"
+    for status in {*_FAILURES, endpoint.denied, 403}:
+        responses[str(status)] = f"Error{status}"
     return responses
 
 
@@ -133,5 +135,6 @@ def _published(endpoint: Endpoint, media: str) -> Shape:
     return endpoint.reply if media == "application/json" else shapes.STRING
 
 
-def _failure(words: str, shape: Shape) -> dict[str, Any]:
-    return {"description": words, "content": {"application/json": {"schema": shape}}}
+def _failure(status: int, words: str, shape: Shape) -> dict[str, Any]:
+    failure = {"description": words, "content": {"application/json": {"schema": shape}}}
+    return {**failure, "headers": {"Retry-After": {"schema": shapes.INTEGER}}} if status == 429 else failure

@@ -87,9 +87,8 @@ def margin(found: Margin) -> dict[str, Any]:
 
 
 def order_book(book: Sequence[Order], *, on_paper: bool) -> dict[str, Any]:
-    """Newest first, with the counts that clients show above the table."""
-    rows = [orders.order_row(order, on_paper=on_paper) for order in book]
-    rows.sort(key=lambda row: row["timestamp"], reverse=True)
+    """Newest first (`book` is oldest first), with the counts that clients show above the table."""
+    rows = [orders.order_row(order, on_paper=on_paper) for order in reversed(book)]
     sides = [order.side for order in book]
     words = [row["order_status"] for row in rows]
     statistics = {

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from domain.clock import IST
 from domain.model import Exchange, OrderState
+from domain.money import rupees
 
 _FINE = frozenset({Exchange.CDS, Exchange.BCD, Exchange.CRYPTO})
 
@@ -38,7 +39,7 @@ def quantity(value: Decimal) -> int | float:
 
 def money(value: Decimal | None) -> float:
     """Rupees to the paisa; 0 for None."""
-    return 0.0 if value is None else round(float(value), 2)
+    return 0.0 if value is None else float(rupees(value))
 
 
 def average(value: Decimal | None, exchange: Exchange) -> float:

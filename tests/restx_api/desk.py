@@ -167,6 +167,12 @@ class FakeMarketData:
 class FakeInstruments:
     """The catalogue of the small world, searched by substring."""
 
+    def get(self, broker: str, exchange: str, symbol: str) -> Instrument | None:
+        return CATALOG.get((exchange, symbol))
+
+    def row_id(self, broker: str, exchange: str, symbol: str) -> int | None:
+        return 7 if (exchange, symbol) in CATALOG else None
+
     def search(
         self, broker: str, query: str, exchange: str | None = None, limit: int = 500
     ) -> list[Instrument]:

@@ -1,0 +1,113 @@
+"""The published description is valid, complete, and true of real answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from restx_api import spec
+from restx_api.api import ENDPOINTS
+from tests.restx_api.desk import ORDER, Desk
+
+DOCUMENT = spec.document(ENDPOINTS)
+BODIES: dict[str, dict[str, Any]] = {
+    "/placeorder": ORDER,
+    "/orderstatus": {"orderid": "B1"},
+    "/openposition": {"symbol": "RELIANCE", "exchange": "NSE", "product": "MIS"},
+    "/margin": {
+        "positions": [
+            {k: ORDER[k] for k in ("symbol", "exchange", "action", "product", "pricetype", "quantity")}
+        ]
+    },
+    "/quotes": {"symbol": "RELIANCE", "exchange": "NSE"},
+    "/depth": {"symbol": "RELIANCE", "exchange": "NSE"},
+    "/symbol": {"symbol": "RELIANCE", "exchange": "NSE"},
+    "/search": {"query": "nifty"},
+    "/multiquotes": {
+        "symbols": [{"symbol": "RELIANCE", "exchange": "NSE"}, {"symbol": "X", "exchange": "NSE"}]
+    },
+    "/analyzer/toggle": {"mode": True},
+    "/cancelorder": {"orderid": "B1"},
+    "/modifyorder": {
+        **{k: ORDER[k] for k in ("symbol", "exchange", "action", "product", "quantity")},
+        "orderid": "B1",
+        "pricetype": "MARKET",
+        "price": "0",
+        "disclosed_quantity": "0",
+        "trigger_price": "0",
+    },
+}
+
+
+def resolved(shape: Any) -> Any:
+    """JSON Schema of an OpenAPI shape: references followed, `nullable` spelt out."""
+    if isinstance(shape, dict) and "$ref" in shape:
+        target: Any = DOCUMENT
+        for part in shape["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        return resolved(target)
+    if isinstance(shape, dict):
+        plain = {key: resolved(value) for key, value in shape.items() if key != "nullable"}
+        return {"anyOf": [plain, {"type": "null"}]} if shape.get("nullable") else plain
+    return [resolved(item) for item in shape] if isinstance(shape, list) else shape
+
+
+def test_the_description_is_valid_openapi() -> None:
+    validate(DOCUMENT)
+
+
+def test_every_endpoint_is_described_with_what_it_takes_and_answers() -> None:
+    for endpoint in ENDPOINTS:
+        operation = DOCUMENT["paths"][endpoint.path.replace("<symbol>", "{symbol}")][endpoint.method.lower()]
+        assert operation["summary"]
+        assert ("200" in operation["responses"]) == endpoint.built
+        assert {"400", "403", "429", "500"} <= set(operation["responses"])
+        assert "requestBody" in operation or endpoint.method == "GET"
+
+
+@pytest.mark.parametrize("path", [e.path for e in ENDPOINTS if e.built and e.method == "POST"])
+@pytest.mark.parametrize("live", [False, True], ids=["paper", "live"])
+def test_real_answers_are_as_described(desk: Desk, path: str, live: bool) -> None:
+    if live:
+        desk.go_live()
+    desk.post("/placeorder", ORDER)
+    desk.hold("RELIANCE", 5)
+    body = BODIES.get(path, {})
+    for sent, status in ((body, 200), ({**body, "surprise": 1}, 400)):
+        answer = desk.post(path, sent)
+        assert answer.status_code == status, answer.text
+        described = DOCUMENT["paths"][path]["post"]["responses"][str(status)]
+        shape = resolved(described)["content"]["application/json"]["schema"]
+        jsonschema.validate(answer.json, resolved(shape))
+
+
+@pytest.mark.parametrize("path", sorted(BODIES))
+def test_requests_that_work_are_as_described(desk: Desk, path: str) -> None:
+    shape = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.validate({**BODIES[path], "apikey": desk.key}, resolved(_openapi_bounds(resolved(shape))))
+
+
+def _openapi_bounds(shape: Any) -> Any:
+    """OpenAPI 3.0 writes exclusiveMinimum as a flag."""
+    if isinstance(shape, dict):
+        found = {key: _openapi_bounds(value) for key, value in shape.items()}
+        if found.get("exclusiveMinimum") is True:
+            found["exclusiveMinimum"] = found.pop("minimum")
+        return found
+    return [_openapi_bounds(item) for item in shape] if isinstance(shape, list) else shape
+
+
+def test_the_description_is_for_who_sends_a_key(desk: Desk) -> None:
+    assert desk.client.get("/api/v1/swagger.json").status_code == 401
+    assert desk.client.get("/api/docs").status_code == 401
+    keyed = {"headers": {"X-API-KEY": desk.key}}
+    assert desk.client.get("/api/v1/swagger.json", **keyed).json == DOCUMENT
+    page = desk.client.get("/api/docs", **keyed)
+    assert page.status_code == 200
+    assert "/api/v1/placeorder" in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy and "default-src 'none'" in policy
+    assert "<script>" not in page.text and "style=" not in page.text
