@@ -58,7 +58,7 @@ class _Capped(io.RawIOBase):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[io.BufferedIOBase]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """The plain bytes of a master: as it is, .gz, or the one member of a .zip; told apart by content, not by name."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -66,7 +66,7 @@ def opened(path: Path) -> Iterator[io.BufferedIOBase]:
         file.seek(0)
         inner = _unpacked(file, head)
         with io.BufferedReader(_Capped(inner, size, packed=inner is not file), _CHUNK) as plain:
-            yield plain
+            yield cast(IO[bytes], plain)
 
 
 def _unpacked(file: IO[bytes], head: bytes) -> IO[bytes]:
