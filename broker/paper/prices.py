@@ -54,8 +54,18 @@ class References:
 
     def basis(self, instrument: Instrument) -> Basis:
         """The basis of the instrument, or of its underlying when it is a derivative."""
-        name = instrument.name if instrument.exchange in DERIVATIVES else instrument.symbol
-        return self._remembered(name, _group(instrument, name), instrument.exchange)
+        if instrument.exchange in DERIVATIVES:
+            name = instrument.name
+            return self._remembered(
+                name, _group_of_derivative(instrument.exchange, name), instrument.exchange
+            )
+        group = "INDEX" if instrument.kind is InstrumentKind.INDEX else "SHARE"
+        return self._remembered(instrument.symbol, group, instrument.exchange)
+
+    def underlying(self, listed: facts.Underlying) -> Basis:
+        """The basis of what derivatives are listed on."""
+        group = _group_of_derivative(listed.exchange, listed.symbol)
+        return self._remembered(listed.symbol, group, listed.exchange)
 
     def fear(self) -> Basis:
         """India VIX, which implied volatilities follow."""
@@ -160,14 +170,12 @@ class References:
         return next((s for s, marks in typical.WORDS if any(m in words for m in marks)), "industry")
 
 
-def _group(instrument: Instrument, name: str) -> str:
+def _group_of_derivative(exchange: Exchange, name: str) -> str:
     """INDEX, SHARE, or the exchange's own name for goods: what decides how a basis is made."""
-    if instrument.exchange in (Exchange.NFO, Exchange.BFO):
-        listed = facts.underlying(instrument.exchange, name)
+    if exchange in (Exchange.NFO, Exchange.BFO):
+        listed = facts.underlying(exchange, name)
         return "INDEX" if listed is not None and listed.group == "INDEX" else "SHARE"
-    if instrument.exchange in DERIVATIVES:
-        return instrument.exchange
-    return "INDEX" if instrument.kind is InstrumentKind.INDEX else "SHARE"
+    return exchange.value
 
 
 def _index_level(name: str) -> float:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from operator import attrgetter
 
+from broker import facts
 from broker.paper.bars import Bars, minutes_of
 from broker.paper.contracts import DAY_MINUTES, day_number, opening_of
 from broker.paper.lines import Line
@@ -19,13 +21,15 @@ from broker.paper.paths import LOOKS, Paths
 from broker.paper.prices import References
 from broker.paper.quotes import depth_of, epoch_ms, quote_of
 from domain.clock import Clock
-from domain.model import Candle, Depth, Instrument, Quote, Tick
+from domain.model import Candle, Depth, Exchange, Instrument, Quote, Tick
 
 STEP = 60_000 // LOOKS
 """Milliseconds between two looks."""
 
 _LOOKS_A_DAY = DAY_MINUTES * LOOKS
 _ORIGIN = int(opening_of(0).timestamp() * 1000)
+_MOST_LINES = 10_000
+"""Instruments kept at hand; more are forgotten and made again when asked for (some 7 KB each)."""
 _WARMED = 8
 """Lines whose next minute is made ahead at each call for ticks, so that minutes do not begin with a stall."""
 
@@ -89,6 +93,15 @@ class SimulatedMarket:
             found.extend(bars.of_day(number, length, (minute, look) if number == today else None))
         return found
 
+    def levels(self, day: date) -> dict[tuple[Exchange, str], Decimal]:
+        """Where every underlying stands at the opening of a day, by its derivatives' exchange: for listing strikes."""
+        number = day_number(day)
+        found = {}
+        for each in facts.underlyings():
+            price = self._paths.start(self._references.underlying(each).model, number)
+            found[each.exchange, each.symbol] = Decimal(f"{price:.2f}")
+        return found
+
     def _line(self, instrument: Instrument) -> Line:
         key = (instrument.exchange.value, instrument.symbol)
         line = self._lines.get(key)
@@ -97,6 +110,8 @@ class SimulatedMarket:
         basis = self._references.basis(instrument)
         phase = self._noise.word(f"phase/{basis.model.key}") % STEP
         line = Line(instrument, basis, self._paths, self._noise, self._references.fear(), phase)
+        if len(self._lines) >= _MOST_LINES:
+            self._lines.clear()
         self._lines[key] = line
         return line
 

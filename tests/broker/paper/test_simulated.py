@@ -338,3 +338,13 @@ def test_ticks_are_found_among_their_times() -> None:
         at = near(NOW, milliseconds=-back)
         found = ticks[bisect_right(times, int(at.timestamp() * 1000)) - 1]
         assert shown.last_tick(one, at) == found
+
+
+def test_levels_say_where_every_underlying_opened() -> None:
+    shown = market()
+    levels = shown.levels(TODAY)
+    quote = shown.quote(index(), NOW)
+    assert quote is not None
+    assert float(levels[Exchange.NFO, "NIFTY"]) == pytest.approx(quote.open, abs=0.05)
+    assert levels[Exchange.MCX, "GOLD"] > 50_000
+    assert len(levels) > 200
