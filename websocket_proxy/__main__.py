@@ -1,0 +1,150 @@
+"""The stream role's process: the bus's middle, the public socket, brokers' feeds. Serves until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import config
+from broker import catalog
+from broker.stream import StreamSinks
+from config import Settings
+from database import sessions as session_rows
+from services.addresses import Proxies
+from services.broker_feeds import BrokerFeeds
+from services.bus import Bus
+from services.platform import Platform, build_platform, bus_tcp
+from services.tickets import Tickets
+from websocket_proxy.access import FeedFacts, PlatformAccess
+from websocket_proxy.feed import FeedHub
+from websocket_proxy.forwarder import Forwarder
+from websocket_proxy.parts import Parts
+from websocket_proxy.server import Server
+
+log = logging.getLogger(__name__)
+
+EX_TEMPFAIL = 75
+_THREADS = 8
+
+
+def main(settings: Settings) -> int:
+    """Serve; EX_TEMPFAIL when another stream role of this install is there, 1 when the port is taken."""
+    logging.getLogger("picows").setLevel(logging.ERROR)
+    try:
+        forwarder = Forwarder(Bus(settings.data_dir, "stream", bus_tcp(settings)))
+    except OSError as error:
+        log.error("the stream role is already running: %s", error)
+        return EX_TEMPFAIL
+    forwarder.start()
+    platform = build_platform(settings, "stream")
+    try:
+        return _run(serve(settings, platform))
+    except OSError as error:
+        log.error("cannot listen on %s:%s: %s", settings.websocket_host, settings.websocket_port, error)
+        return 1
+    finally:
+        platform.close()
+        forwarder.stop()
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)
+
+
+async def serve(settings: Settings, platform: Platform) -> int:
+    """Until a signal says so. Raises OSError when the port stays taken."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="stream") as threads:
+        server = Server(platform.bus, parts(settings, platform, threads))
+        feeds = FeedHub(platform.bus, broker_feeds(platform), StreamSinks, threads)
+        feeds.start()
+        try:
+            await server.start(settings.websocket_host, settings.websocket_port)
+            log.info("websocket serves host=%s port=%s", settings.websocket_host, server.port)
+            await stop.wait()
+        finally:
+            await feeds.stop()
+            await server.stop()
+    return 0
+
+
+def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -> Parts:
+    """What the server is made of, from the platform."""
+    tickets = Tickets(settings.app_key, platform.clock)
+    proxies = Proxies(settings.trusted_proxies)
+
+    def address(peer: str, headers: Mapping[str, str]) -> str:
+        return proxies.client(peer, headers.get("x-forwarded-for", ""))
+
+    def known(broker: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        return [platform.instruments.get(broker, exchange, symbol) is not None for exchange, symbol in pairs]
+
+    return Parts(
+        access=PlatformAccess(
+            platform.accounts, platform.sessions, tickets, feed_facts(), _session_lives(platform)
+        ),
+        events=platform.updates,
+        known=known,
+        brokers=catalog.names(),
+        origins=origins(settings),
+        address=address,
+        threads=threads,
+    )
+
+
+def broker_feeds(platform: Platform) -> BrokerFeeds:
+    """Brokers' feeds of the accounts that are logged in."""
+    return BrokerFeeds(
+        platform.accounts,
+        platform.sessions,
+        platform.instruments,
+        platform.calendar,
+        platform.updates,
+        platform.clock,
+    )
+
+
+def feed_facts() -> dict[str, FeedFacts]:
+    """What each broker's feed offers, by its manifest."""
+    return {
+        name: FeedFacts(manifest.can.streams, manifest.limits.depth_levels)
+        for name in catalog.names()
+        if (manifest := catalog.manifest(name))
+    }
+
+
+def origins(settings: Settings) -> frozenset[str]:
+    """The dashboard's own origins and those that CORS allows."""
+    own = urlsplit(settings.host_server)
+    port = settings.flask_port
+    local = {f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    allowed = {f"{own.scheme}://{own.netloc}", *settings.cors_allowed_origins, *local}
+    return frozenset(origin.rstrip("/").lower() for origin in allowed if origin != "*")
+
+
+def _session_lives(platform: Platform) -> Callable[[str], bool]:
+    def lives(hashed: str) -> bool:
+        with platform.databases["platform"].read() as connection:
+            row = session_rows.find(connection, hashed, platform.clock.now())
+        return row is not None and row.user_id is not None
+
+    return lives
+
+
+if __name__ == "__main__":
+    sys.exit(main(config.load()))
