@@ -32,11 +32,6 @@ ROLES = {
 EX_CONFIG = 78
 
 
-def is_there(name: str) -> bool:
-    """Whether this build has that role."""
-    return (config.ROOT / ROLES[name].module.replace(".", "/")).with_suffix(".py").exists()
-
-
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="commands.role", description=__doc__)
     parser.add_argument("role", choices=ROLES)

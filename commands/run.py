@@ -18,7 +18,7 @@ from typing import IO
 import config
 from commands import interpreter, locks, ports, prepare
 from commands.probe import Answer
-from commands.role import is_there, ports_of
+from commands.role import ports_of
 from commands.supervisor import Child, Supervisor
 
 log = logging.getLogger("commands.supervisor")
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: no such role: {unknown[0]} (there are {', '.join(GRACE)})", file=sys.stderr)
         return 2
     settings = config.load(args.data_dir, overrides=ports_of(args.port, args.ws_port))
-    roles = [role for role in GRACE if role in (args.roles or GRACE) and is_there(role)]
+    roles = [role for role in GRACE if role in (args.roles or GRACE)]
     _log_to_console(settings)
     _allow_many_files()
     with contextlib.ExitStack() as held:

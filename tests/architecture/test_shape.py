@@ -74,6 +74,17 @@ def test_ruff_is_content(check: list[str]) -> None:
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]
 
 
+def test_import_contracts_are_kept() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as lint; lint()",
+        "--no-cache",
+    ]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]
+
+
 @pytest.mark.timeout(300)
 def test_mypy_is_content() -> None:
     rooms = ["domain", "broker", "services", "database"]
