@@ -34,6 +34,8 @@ from services.portfolio import Portfolio
 from services.reconcile import Reconciler
 from services.sessions import Sessions
 from services.smart_orders import SmartOrders
+from services.snapshot import Snapshots
+from services.tickets import Tickets
 
 if TYPE_CHECKING:
     from config import Settings
@@ -49,6 +51,8 @@ class Platform:
     vault: Vault
     bus: Bus
     event_bus: EventBus
+    snapshots: Snapshots
+    tickets: Tickets
     calendar: MarketCalendar
     instruments: Instruments
     accounts: Accounts
@@ -99,7 +103,8 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
 
     sessions = Sessions(store, vault, clock, instruments.find, paper)
     portfolio = Portfolio(orders_store, instruments, sessions)
-    market_data = MarketData(instruments, sessions, clock)
+    snapshots = Snapshots(bus)
+    market_data = MarketData(instruments, sessions, clock, snapshots)
 
     def tell(account_id: int) -> None:
         event_bus.ring(order_topic(account_id))
@@ -119,6 +124,8 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
         vault=vault,
         bus=bus,
         event_bus=event_bus,
+        snapshots=snapshots,
+        tickets=Tickets(settings.app_key, clock),
         calendar=calendar,
         instruments=instruments,
         accounts=accounts,

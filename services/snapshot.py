@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from services import tick_codec
 from services.bus import Bus, Socket
 
 BUDGET: Final = 0.02
+_QUIET: Final = 1.0
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -54,12 +56,19 @@ _answer = msgspec.msgpack.Decoder(Answer)
 
 
 class Snapshots:
-    """Asks. Any thread may; each has a socket of its own."""
+    """Asks. Any thread may; each has a socket of its own.
 
-    def __init__(self, bus: Bus, budget: float = BUDGET) -> None:
+    After an unanswered question nobody asks for a second: a stream role that is away costs nobody time.
+    """
+
+    def __init__(
+        self, bus: Bus, budget: float = BUDGET, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         """`budget` is seconds."""
         self._bus = bus
         self._budget_ms = max(int(budget * 1000), 1)
+        self._monotonic = monotonic
+        self._quiet_until = float("-inf")
         self._local = threading.local()
         self._numbers = itertools.count(1)
 
@@ -75,15 +84,17 @@ class Snapshots:
 
     def ask(self, feed: str, pairs: Pairs) -> list[Entry | None] | None:
         """What the stream role holds, fresh or not; None when it did not answer in time."""
+        if self._monotonic() < self._quiet_until:
+            return None
         number = next(self._numbers)
         socket = self._socket()
-        if not socket.poll(self._budget_ms, zmq.POLLOUT):
-            return None
-        socket.send(_ask.encode(Ask(number, feed, list(pairs))))
+        if socket.poll(self._budget_ms, zmq.POLLOUT):
+            socket.send(_ask.encode(Ask(number, feed, list(pairs))))
         while socket.poll(self._budget_ms):
             answer = _answer.decode(socket.recv())
             if answer.number == number and len(answer.entries) == len(pairs):
                 return answer.entries
+        self._quiet_until = self._monotonic() + _QUIET
         return None
 
     def _socket(self) -> Socket:

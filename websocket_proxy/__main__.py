@@ -21,7 +21,6 @@ from services.addresses import Proxies
 from services.broker_feeds import BrokerFeeds
 from services.bus import Bus
 from services.platform import Platform, build_platform, bus_tcp
-from services.tickets import Tickets
 from websocket_proxy.access import FeedFacts, PlatformAccess
 from websocket_proxy.feed import FeedHub
 from websocket_proxy.forwarder import Forwarder
@@ -85,7 +84,6 @@ async def serve(settings: Settings, platform: Platform) -> int:
 
 def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -> Parts:
     """What the server is made of, from the platform."""
-    tickets = Tickets(settings.app_key, platform.clock)
     proxies = Proxies(settings.trusted_proxies)
 
     def address(peer: str, headers: Mapping[str, str]) -> str:
@@ -96,7 +94,7 @@ def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -
 
     return Parts(
         access=PlatformAccess(
-            platform.accounts, platform.sessions, tickets, feed_facts(), _session_lives(platform)
+            platform.accounts, platform.sessions, platform.tickets, feed_facts(), _session_lives(platform)
         ),
         events=platform.updates,
         known=known,
