@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ MAX_RATIO = 150
 _FREE = 8 * 2**20
 _CHUNK = 2**18
 _LONGEST_RECORD = 2**20
+_BETWEEN = re.compile(r"[, \t\r\n]*")
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
@@ -129,7 +131,7 @@ def text_of(cell: str) -> str:
 def number_of(cell: str) -> Decimal:
     """A cell that must hold a finite number, 0 or above: NaN and infinities are none."""
     try:
-        number = Decimal(cell)
+        number = Decimal(cell if cell.isascii() and "_" not in cell else "")
     except InvalidOperation:
         raise ValueError(f"{cell!r} is no number") from None
     if not number.is_finite() or number < 0:
@@ -163,49 +165,43 @@ def _member(file: IO[bytes]) -> IO[bytes]:
 
 def _lines(text: IO[str]) -> Iterator[str]:
     """Lines of a text. Every master ends its last row, so one that does not was cut short."""
-    line = "\n"
-    while line_or_end := text.readline(_LONGEST_RECORD):
-        line = line_or_end
-        yield line
+    while line := text.readline(_LONGEST_RECORD):
         if not line.endswith("\n"):
-            raise DamagedMaster("the last row is not ended: the file was cut short")
+            raise csv.Error("it has no end: the file was cut short")
+        yield line
 
 
 def _array(text: IO[str]) -> Iterator[Any]:
     """The items of a JSON array, read piece by piece."""
     decoder = json.JSONDecoder()
-    buffer, at = text.read(_CHUNK), 0
-    buffer = buffer.lstrip("\ufeff \t\r\n")
+    buffer = text.read(_CHUNK).lstrip("\ufeff \t\r\n")
     if not buffer.startswith("["):
-        raise DamagedMaster("the file is empty" if not buffer else "the file is not a JSON array")
-    at = _skip(buffer, 1)
-    ended = False
+        raise DamagedMaster("the file is not a JSON array" if buffer else "the file is empty")
+    at, wanted, ended = _skip(buffer, 1), _CHUNK // 4, False
     while True:
-        if len(buffer) - at < _CHUNK // 4 and not ended:
+        while len(buffer) - at < wanted and not ended:
             piece = text.read(_CHUNK)
             ended = not piece
-            buffer, at = buffer[at:] + piece, 0
-            at = _skip(buffer, at)
-        if buffer[at : at + 1] == "]":
+            buffer = buffer[at:] + piece
+            at = _skip(buffer, 0)
+        if at >= len(buffer):
+            raise DamagedMaster("the array has no end")
+        if buffer[at] == "]":
             if buffer[at + 1 :].strip() or text.read(1).strip():
                 raise DamagedMaster("something follows the array's end")
             return
-        if at >= len(buffer):
-            raise DamagedMaster("the array has no end")
         try:
             item, at = decoder.raw_decode(buffer, at)
         except json.JSONDecodeError:
-            if ended or len(buffer) - at > _LONGEST_RECORD:
+            if ended or wanted > _LONGEST_RECORD:
                 raise
-            buffer, at = buffer[at:] + (piece := text.read(_CHUNK)), 0
-            ended = not piece
+            wanted = len(buffer) - at + _CHUNK
             continue
         yield item
-        at = _skip(buffer, at)
+        at, wanted = _skip(buffer, at), _CHUNK // 4
 
 
 def _skip(buffer: str, at: int) -> int:
-    """Past one separator and blanks."""
-    while at < len(buffer) and buffer[at] in ", \t\r\n":
-        at += 1
-    return at
+    """Past separators and blanks."""
+    found = _BETWEEN.match(buffer, at)
+    return found.end() if found else at
