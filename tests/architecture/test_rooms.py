@@ -25,6 +25,8 @@ MAY = {
     **{door: {"domain", "services", "config", door} for door in DOORS},
 }
 WEB = {"flask", "werkzeug", "flask_login", "flask_restx", "flask_wtf", "flask_limiter"}
+ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv"}
+HANDED = {"Settings", "SystemClock"}
 OURS = {*ROOMS, "app", "config", "commands", "manage", "tests", "bench"}
 
 
@@ -62,23 +64,26 @@ def test_flask_stays_at_the_doors() -> None:
 
 
 def test_only_composition_roots_read_the_environment() -> None:
-    wrong = []
-    for path in python(*ROOMS):
-        if is_composition_root(path):
-            continue
-        for node in ast.walk(tree(path)):
-            name = (
-                node.attr
-                if isinstance(node, ast.Attribute)
-                else node.id
-                if isinstance(node, ast.Name)
-                else ""
-            )
-            if name in ("environ", "environb", "getenv", "putenv"):
-                wrong.append(at(path, node.lineno))
-            if isinstance(node, ast.ImportFrom) and node.module == "config":
-                wrong += [at(path, node.lineno) for alias in node.names if alias.name not in ("Settings",)]
+    wrong = [
+        at(path, node.lineno)
+        for path in python(*ROOMS)
+        if not is_composition_root(path)
+        for node in ast.walk(tree(path))
+        if _reads_the_environment(node)
+    ]
     assert wrong == []
+
+
+def _reads_the_environment(node: ast.AST) -> bool:
+    """`os.environ` and its kin, or more of `config` than the types that services are handed."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+        return node.attr in ENVIRONMENT
+    if isinstance(node, ast.ImportFrom):
+        names = {alias.name for alias in node.names}
+        return bool(
+            (node.module == "os" and names & ENVIRONMENT) or (node.module == "config" and names - HANDED)
+        )
+    return isinstance(node, ast.Import) and "config" in {alias.name for alias in node.names}
 
 
 def test_no_code_asks_which_broker_it_talks_to() -> None:
