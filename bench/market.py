@@ -49,8 +49,9 @@ def _quotes(market: SimulatedMarket, instruments: Sequence[Instrument]) -> float
         for one in instruments:
             market.quote(one, at)
 
-    look(_NOON)
-    moments = [_NOON + timedelta(seconds=3 * step) for step in range(1, 20)]
+    start = _NOON + timedelta(minutes=10, seconds=5)
+    look(start)
+    moments = [start + timedelta(seconds=3 * step) for step in range(1, 21)]
     spent = _cpu(lambda: [look(at) for at in moments])
     return spent / (len(moments) * len(instruments)) * 1e6
 

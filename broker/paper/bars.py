@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import islice
 from math import gcd
 
-from broker.paper.contracts import DAY_MINUTES, ORIGIN, day_of, opening_of
+from broker.paper.contracts import DAY_MINUTES, ORIGIN, Curve, day_of, opening_of
 from broker.paper.lines import Day, Line
 from broker.paper.market import INTERVALS
 from broker.paper.paths import Paths
@@ -53,6 +54,7 @@ class Bars:
     def __init__(self, line: Line, paths: Paths) -> None:
         self._line = line
         self._paths = paths
+        self._model = line.basis.model
 
     def of_day(self, number: int, length: int, until: tuple[int, int] | None = None) -> Iterator[Candle]:
         """The day's bars of `length` minutes; `until` (minute, look) is now: no look after it counts."""
@@ -60,53 +62,61 @@ class Bars:
         if not end:
             return
         day = self._line.day(number)
-        piece = gcd(length, day.stretch)
         opening = date_stamp(day_of(number)) if length == DAY_MINUTES else int(opening_of(number).timestamp())
-        for first in range(0, end, length):
-            if until is not None and first > until[0]:
-                return
-            last = min(first + length, end)
-            parts = [
-                bar
-                for start in range(first, last, piece)
-                if (bar := self._piece(day, start, min(start + piece, last), until)) is not None
-            ]
+        last_minute = end - 1 if until is None else min(until[0], end - 1)
+        pieces = self._pieces(day, gcd(length, day.stretch), end, until)
+        for first in range(0, last_minute + 1, length):
             stamp = opening if length == DAY_MINUTES else opening + first * 60
-            yield parts[0]._replace(start=stamp) if len(parts) == 1 else join(parts, stamp)
+            count = (min(first + length, last_minute + 1) - first - 1) // gcd(length, day.stretch) + 1
+            parts = list(islice(pieces, count))
+            yield join(parts, stamp) if count > 1 else parts[0]._replace(start=stamp)
 
-    def _piece(self, day: Day, first: int, last: int, until: tuple[int, int] | None) -> Candle | None:
-        """A bar inside one stretch; cut at `until`, None when that lies before it."""
-        if until is not None and until[0] < last:
-            return self._cut(day, first, *until) if first <= until[0] else None
-        line, model, number = self._line, self._line.basis.model, day.number
-        curve = line.curve(day, first)
-        high, low = line.extent(day, first, last)
-        opening, before = self._paths.node(model, number, first)
-        closing, after = self._paths.node(model, number, last)
-        return self._candle(day, (curve(opening), high, low, curve(closing)), before, after)
+    def _pieces(self, day: Day, step: int, end: int, until: tuple[int, int] | None) -> Iterator[Candle]:
+        """Bars of `step` minutes, each inside one stretch, the last one cut at `until`."""
+        node = self._paths.node(self._model, day.number, 0)
+        stretch, curve = -1, self._line.curve(day, 0)
+        for first in range(0, end, step):
+            last = min(first + step, end)
+            if first // day.stretch != stretch:
+                stretch, curve = first // day.stretch, self._line.curve(day, first)
+            if until is not None and until[0] < last:
+                yield self._cut(day, curve, first, node, until)
+                return
+            highest, lowest = self._paths.extent(self._model, day.number, first, last)
+            after = self._paths.node(self._model, day.number, last)
+            yield self._candle(day, curve, (node[0], highest, lowest, after[0]), node[1], after[1])
+            node = after
 
-    def _cut(self, day: Day, first: int, minute: int, look: int) -> Candle:
+    def _cut(
+        self, day: Day, curve: Curve, first: int, node: tuple[float, float], until: tuple[int, int]
+    ) -> Candle:
         """A bar that is still growing: whole minutes first, then the looks of this one."""
-        line, model, number = self._line, self._line.basis.model, day.number
-        curve = line.curve(day, first)
-        path = self._paths.minute(model, number, minute)
-        ends = [curve(path.highs[look]), curve(path.lows[look])]
+        minute, look = until
+        path = self._paths.minute(self._model, day.number, minute)
+        highest, lowest = path.highs[look], path.lows[look]
         if minute > first:
-            ends += line.extent(day, first, minute)
-        opening, before = self._paths.node(model, number, first)
-        prices = (curve(opening), max(ends), min(ends), curve(path.prices[look]))
-        return self._candle(day, prices, before, path.activity[look])
+            before = self._paths.extent(self._model, day.number, first, minute)
+            highest, lowest = max(highest, before[0]), min(lowest, before[1])
+        return self._candle(
+            day, curve, (node[0], highest, lowest, path.prices[look]), node[1], path.activity[look]
+        )
 
-    def _candle(self, day: Day, prices: tuple[int, int, int, int], before: float, after: float) -> Candle:
-        grid, size = self._line.contract.grid, self._line.instrument.lot_size
-        opening, high, low, closing = prices
+    def _candle(
+        self, day: Day, curve: Curve, prices: tuple[float, float, float, float], before: float, after: float
+    ) -> Candle:
+        """From the underlying's open, high, low and close; a falling contract's high is at its low."""
+        numerator, denominator = self._line.contract.grid
+        size = self._line.instrument.lot_size
+        opening, highest, lowest, closing = prices
+        if not self._line.contract.rising:
+            highest, lowest = lowest, highest
         traded = int(day.lots * after)
         return Candle(
-            start=0,
-            open=grid.price(opening),
-            high=grid.price(high),
-            low=grid.price(low),
-            close=grid.price(closing),
-            volume=(traded - int(day.lots * before)) * size,
-            open_interest=day.interest_at(traded) * size,
+            0,
+            curve(opening) * numerator / denominator,
+            curve(highest) * numerator / denominator,
+            curve(lowest) * numerator / denominator,
+            curve(closing) * numerator / denominator,
+            (traded - int(day.lots * before)) * size,
+            day.interest_at(traded) * size,
         )

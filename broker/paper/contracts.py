@@ -23,6 +23,8 @@ Curve = Callable[[float], int]
 
 ORIGIN = date(2000, 1, 1)
 DAY_MINUTES = 1440
+NO_LIMIT = 1 << 60
+"""More ticks than any price has."""
 _YEAR_MINUTES = 365 * DAY_MINUTES
 _ROOT_HALF = sqrt(0.5)
 _WING = 3.5
@@ -62,8 +64,8 @@ class Contract(Protocol):
         """Minutes between breaks on that day; divides 1440, and 60 or is 1440."""
         ...
 
-    def curve(self, day: int, index: int) -> Curve:
-        """The curve of the day's index-th stretch."""
+    def curve(self, day: int, index: int, lower: int = 1, upper: int = NO_LIMIT) -> Curve:
+        """The curve of the day's index-th stretch, kept between two prices in ticks."""
         ...
 
     def band(self, day: int, previous: int) -> tuple[int, int]:
@@ -86,9 +88,8 @@ class Spot:
     def stretch(self, day: int) -> int:
         return DAY_MINUTES
 
-    def curve(self, day: int, index: int) -> Curve:
-        scale = self._scale
-        return lambda price: int(price * scale + 0.5)
+    def curve(self, day: int, index: int, lower: int = 1, upper: int = NO_LIMIT) -> Curve:
+        return _line(self._scale, lower, upper)
 
     def band(self, day: int, previous: int) -> tuple[int, int]:
         return _band(previous, self._band)
@@ -114,9 +115,8 @@ class Future:
         """Forward over underlying, the same all day."""
         return 1.0 if self.last_day is None else exp(self._carry * max(self.last_day - day, 0) / 365)
 
-    def curve(self, day: int, index: int) -> Curve:
-        scale = self._scale * self.growth(day)
-        return lambda price: int(price * scale + 0.5)
+    def curve(self, day: int, index: int, lower: int = 1, upper: int = NO_LIMIT) -> Curve:
+        return _line(self._scale * self.growth(day), lower, upper)
 
     def band(self, day: int, previous: int) -> tuple[int, int]:
         return _band(previous, self._band)
@@ -148,10 +148,11 @@ class Option(Future):
         """Years to expiry."""
         return ((self._expires - day) * DAY_MINUTES + self.end_minute - minute) / _YEAR_MINUTES
 
-    def curve(self, day: int, index: int) -> Curve:
+    def curve(self, day: int, index: int, lower: int = 1, upper: int = NO_LIMIT) -> Curve:
         length = self.stretch(day)
         deviation = self.sigma(day) * sqrt(max(self.left(day, (index + 0.5) * length), 1 / _YEAR_MINUTES))
-        return _premium(self.rising, self.strike, self.growth(day), deviation, self._scale)
+        premium = _call if self.rising else _put
+        return premium(self.strike, self.growth(day), deviation, self._scale, lower, upper)
 
     def band(self, day: int, previous: int) -> tuple[int, int]:
         opening = self._paths.start(self._basis.model, day)
@@ -199,25 +200,43 @@ def opening_of(number: int) -> datetime:
 def _band(previous: int, fraction: float | None) -> tuple[int, int]:
     """Rounded inward; without a band anything positive."""
     if fraction is None:
-        return 1, 1 << 60
+        return 1, NO_LIMIT
     return max(ceil(previous * (1 - fraction)), 1), max(floor(previous * (1 + fraction)), 2)
 
 
-def _premium(call: bool, strike: float, growth: float, deviation: float, scale: float) -> Curve:
+def _line(scale: float, lower: int, upper: int) -> Curve:
+    def curve(price: float) -> int:
+        ticks = int(price * scale + 0.5)
+        return lower if ticks < lower else upper if ticks > upper else ticks
+
+    return curve
+
+
+def _call(strike: float, growth: float, deviation: float, scale: float, lower: int, upper: int) -> Curve:
     """The undiscounted Black-76 premium as a function of the underlying, in ticks."""
-    half = 0.5 * deviation
-    log_strike = log(strike)
-    slope = _ROOT_HALF / deviation
-    shift = _ROOT_HALF * deviation
+    slope, shift = _ROOT_HALF / deviation, _ROOT_HALF * deviation
+    base = log(strike) * slope - 0.5 * shift
+    half = 0.5 * scale
 
-    def call_curve(price: float) -> int:
+    def curve(price: float) -> int:
         forward = price * growth
-        x = -(log(forward) - log_strike) * slope - half * _ROOT_HALF
-        return int((forward * erfc(x) - strike * erfc(x + shift)) * 0.5 * scale + 0.5)
+        x = base - log(forward) * slope
+        ticks = int((forward * erfc(x) - strike * erfc(x + shift)) * half + 0.5)
+        return lower if ticks < lower else upper if ticks > upper else ticks
 
-    def put_curve(price: float) -> int:
+    return curve
+
+
+def _put(strike: float, growth: float, deviation: float, scale: float, lower: int, upper: int) -> Curve:
+    """As `_call`, for the right to sell."""
+    slope, shift = _ROOT_HALF / deviation, _ROOT_HALF * deviation
+    base = log(strike) * slope - 0.5 * shift
+    half = 0.5 * scale
+
+    def curve(price: float) -> int:
         forward = price * growth
-        x = (log(forward) - log_strike) * slope + half * _ROOT_HALF
-        return int((strike * erfc(x - shift) - forward * erfc(x)) * 0.5 * scale + 0.5)
+        x = log(forward) * slope - base
+        ticks = int((strike * erfc(x - shift) - forward * erfc(x)) * half + 0.5)
+        return lower if ticks < lower else upper if ticks > upper else ticks
 
-    return call_curve if call else put_curve
+    return curve

@@ -107,9 +107,7 @@ class Line:
 
     def curve(self, day: Day, minute: int) -> Curve:
         """The instrument's curve in that minute, kept inside the day's band."""
-        raw = self.contract.curve(day.number, minute // day.stretch)
-        lower, upper = day.lower, day.upper
-        return lambda price: min(max(raw(price), lower), upper)
+        return self.contract.curve(day.number, minute // day.stretch, day.lower, day.upper)
 
     def minute(self, number: int, minute: int) -> Minute:
         known = self._minute
@@ -172,11 +170,16 @@ class Line:
         """The last look of the minute, up to this one, that showed something new."""
         key, known_look, known = self._settled
         this = day * DAY_MINUTES + minute
-        floor = known_look if key == this and known_look <= look else -1
-        found = look
-        while found > floor and not self.changes(day, minute, found):
+        floor = known_look if key == this and known_look <= look else 0
+        now = self.minute(day, minute)
+        curve, lots = now.curve, now.day.lots
+        prices, activity = now.path.prices, now.path.activity
+        found, price, traded = look, curve(prices[look]), int(lots * activity[look])
+        while (
+            found > floor and int(lots * activity[found - 1]) == traded and curve(prices[found - 1]) == price
+        ):
             found -= 1
-        if found == floor:
+        if found == floor and floor:
             found = known
         self._settled = (this, look, found)
         return found

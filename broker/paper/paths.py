@@ -101,8 +101,11 @@ class Paths:
 
     def extent(self, model: Model, day: int, first: int, last: int) -> tuple[float, float]:
         """Highest and lowest price of the minutes first..last-1 of a day; first < last."""
-        path = self.day(model, day)
         hour, minute = divmod(first, MINUTES)
+        if last == first + 1:
+            part = self.hour(model, day, hour)
+            return part.highs[minute], part.lows[minute]
+        path = self.day(model, day)
         last_hour, rest = divmod(last, MINUTES)
         if hour == last_hour:
             part = self.hour(model, day, hour)
