@@ -22,6 +22,7 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STEADY = 30.0
 HOPELESS = 5
 EX_CONFIG = 78
+SAME_PRESS = 0.5
 _TICK = 0.05 if os.name != "nt" else 0.2
 
 
@@ -74,7 +75,8 @@ class Child:
 
 
 class Supervisor:
-    """Runs its children until a signal. The second signal kills.
+    """Runs its children until a signal. The second signal kills; one that comes at once with the first, as when a
+    terminal and a parent both send it, is the same.
 
     children   in the order they are stopped
     ready      called until it says True; then `on_ready` is called once
@@ -93,6 +95,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._is_ready = False
         self._signals = 0
+        self._signalled = 0.0
         self._failure = False
         self._selector = selectors.DefaultSelector()
 
@@ -166,9 +169,13 @@ class Supervisor:
         return _Signals(self._selector, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        now = self._monotonic()
         if self._signals == 0:
             log.info("stopping (%s)", signal.Signals(number).name)
+        elif now - self._signalled < SAME_PRESS:
+            return
         self._signals += 1
+        self._signalled = now
 
 
 class _Signals:

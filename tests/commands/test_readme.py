@@ -43,7 +43,9 @@ def test_the_script_of_the_readme_trades(sdk: Path, tmp_path: Path) -> None:
 
     def manage(*words: str, given: str = "") -> str:
         command = [sys.executable, "-P", "-m", "commands", *words, "--data-dir", str(install.home)]
-        ran = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command, env=environment, input=given, capture_output=True, text=True, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         return ran.stdout.strip()
 
@@ -55,7 +57,9 @@ def test_the_script_of_the_readme_trades(sdk: Path, tmp_path: Path) -> None:
         script = script_of((ROOT / "README.md").read_text(encoding="utf-8"))
         assert script.count("\n") <= 12
         script = script.replace("YOUR KEY", key).replace("http://127.0.0.1:5000", install.http)
-        ran = subprocess.run([str(sdk), "-c", script], capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(
+            [str(sdk), "-c", script], capture_output=True, text=True, timeout=120, check=False
+        )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert ran.stdout.startswith("complete\n")
         assert "error" not in ran.stdout

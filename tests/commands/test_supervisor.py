@@ -27,7 +27,7 @@ def note(word):
     with log.open("a") as file: file.write(f"{word} {name} {os.getpid()}\\n")
 def end(*_):
     note("ended"); sys.exit(0)
-if how != "stubborn": signal.signal(signal.SIGTERM, end)
+if how not in ("stubborn", "slow"): signal.signal(signal.SIGTERM, end)
 else: signal.signal(signal.SIGTERM, lambda *_: note("asked"))
 note("started")
 if how == "config": sys.exit(78)
@@ -41,7 +41,8 @@ from commands.supervisor import Child, Supervisor
 logging.basicConfig(level="INFO", format="%(message)s")
 home = sys.argv[1]
 def command(name, how): return [sys.executable, home + "/role.py", home, name, how, str(os.getpid())]
-children = [Child(*spec.split(":")[:1], command(*spec.split(":")), grace=0.5) for spec in sys.argv[2:]]
+def child(name, how): return Child(name, command(name, how), grace=20 if how == "slow" else 0.5)
+children = [child(*spec.split(":")) for spec in sys.argv[2:]]
 def ready(): return all(f"up {c.name} " in open(home + "/log").read() for c in children)
 sys.exit(Supervisor(children, ready, lambda: print("ready", flush=True)).run())
 """
@@ -130,14 +131,24 @@ def test_a_role_that_will_not_end_is_killed(world: World) -> None:
 
 
 def test_the_second_signal_kills_at_once(world: World) -> None:
-    process = world.start("a:stubborn", "b:stubborn")
+    process = world.start("a:slow", "b:slow")
     world.wait(lambda: len(world.notes("up")) == 2)
     process.send_signal(signal.SIGINT)
     world.wait(lambda: world.notes("asked") == ["a"])
+    time.sleep(0.6)
     process.send_signal(signal.SIGINT)
     process.wait(5)
     assert world.notes("asked") == ["a"]
     assert all(gone(pid) for pid in world.pids().values())
+
+
+def test_a_signal_sent_twice_at_once_counts_once(world: World) -> None:
+    process = world.start("a:good", "b:good")
+    world.wait(lambda: len(world.notes("up")) == 2)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert world.notes("ended") == ["a", "b"]
 
 
 def test_a_role_that_starting_again_cannot_help_stops_the_start(world: World) -> None:
