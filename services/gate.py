@@ -150,6 +150,7 @@ class Admission:
     body_hash  of the body the key came with
     per_second sends a rolling second that the broker's exchange allows, 0 for no limit
     approved   this was parked and a person approved it: it is not parked again
+    beside     called in the same transaction with the new row, for what must exist with it or not at all
     """
 
     key: str = ""
@@ -158,6 +159,7 @@ class Admission:
     leg: int | None = None
     per_second: int = 0
     approved: bool = False
+    beside: Callable[[Connection, Intent], None] | None = None
 
 
 class Gate:
@@ -193,6 +195,8 @@ class Gate:
                 self._check_limits(connection, limits, intent, instrument, facts)
             placed = self._place_in_line(connection, caller, intent, controls, admission)
             intent_rows.add(connection, placed)
+            if admission.beside is not None:
+                admission.beside(connection, placed)
             if placed.state is IntentState.PARKED:
                 _park(connection, placed)
             return placed, True

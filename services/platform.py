@@ -36,6 +36,7 @@ from services.sessions import Sessions
 from services.smart_orders import SmartOrders
 from services.snapshot import Snapshots
 from services.tickets import Tickets
+from services.triggers import Triggers
 
 if TYPE_CHECKING:
     from config import Settings
@@ -67,6 +68,7 @@ class Platform:
     audit: Audit
     kill_switch: KillSwitch
     approvals: Approvals
+    triggers: Triggers
     order_plans: OrderPlans
     smart_orders: SmartOrders
 
@@ -140,6 +142,7 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
         order_plans=order_plans,
         smart_orders=smart_orders,
         audit=audit,
+        triggers=Triggers(orders_store, clock, sessions, orders, market_data, audit),
         kill_switch=KillSwitch(orders_store, clock, accounts, orders, audit),
         approvals=Approvals(
             orders_store, clock, accounts, sessions, orders, order_plans, smart_orders, plan_book, audit

@@ -27,6 +27,9 @@ from services.event_bus import BellListener
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
+from services.snapshot import Snapshots
+from services.tick_bus import TickSubscriber
+from services.trigger_engine import TriggerEngine
 
 if TYPE_CHECKING:
     from config import Settings
@@ -54,6 +57,17 @@ class Worker:
         self.scheduler = BackgroundScheduler(
             timezone=IST, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE}
         )
+        self.triggers = TriggerEngine(
+            platform.databases["orders"],
+            platform.clock,
+            platform.accounts,
+            platform.sessions,
+            platform.orders,
+            platform.portfolio,
+            platform.market_data,
+            TickSubscriber(platform.bus),
+            Snapshots(platform.bus),
+        )
         self._stop = threading.Event()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._token: int | None = None
@@ -70,11 +84,13 @@ class Worker:
         loops = [
             threading.Thread(target=self._listen, name="bells"),
             threading.Thread(target=self._drain, name="queue"),
+            threading.Thread(target=self.triggers.run, name="triggers"),
         ]
         for loop in loops:
             loop.start()
         kept = self._keep_lease()
         self._stop.set()
+        self.triggers.stop()
         self.scheduler.shutdown(wait=True)
         for loop in loops:
             loop.join()

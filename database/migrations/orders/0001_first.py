@@ -254,6 +254,50 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "exchange", "symbol", "product", name=op.f("pk_smart_targets")),
     )
     op.create_table(
+        "trigger_legs",
+        sa.Column("trigger_id", sa.String(length=24), nullable=False),
+        sa.Column("leg", sa.String(length=4), nullable=False),
+        sa.Column("fires", sa.String(length=5), nullable=False),
+        sa.Column("trigger_price", types.Money(), nullable=True),
+        sa.Column("order_type", sa.String(length=8), nullable=False),
+        sa.Column("price", types.Money(), nullable=True),
+        sa.Column("offset", types.Money(), nullable=True),
+        sa.Column("trail", types.Money(), nullable=True),
+        sa.Column("best", types.Money(), nullable=True),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("trigger_id", "leg", name=op.f("pk_trigger_legs")),
+    )
+    op.create_table(
+        "triggers",
+        sa.Column("id", sa.String(length=24), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("mode", sa.String(length=8), nullable=False),
+        sa.Column("broker", sa.String(length=32), nullable=False),
+        sa.Column("origin", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("symbol", sa.String(length=64), nullable=False),
+        sa.Column("exchange", sa.String(length=16), nullable=False),
+        sa.Column("product", sa.String(length=8), nullable=False),
+        sa.Column("side", sa.String(length=4), nullable=False),
+        sa.Column("quantity", types.Quantity(), nullable=False),
+        sa.Column("strategy", sa.String(length=128), nullable=False),
+        sa.Column("parent_intent_id", sa.String(length=16), nullable=True),
+        sa.Column("resident_id", sa.String(length=64), nullable=True),
+        sa.Column("last_price", types.Money(), nullable=True),
+        sa.Column("degraded", sa.Integer(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("updated_at", types.UtcTime(), nullable=False),
+        sa.Column("expires_at", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_triggers")),
+    )
+    op.create_index("ix_triggers_account", "triggers", ["account_id", "state"], unique=False)
+    op.create_index("ix_triggers_parent", "triggers", ["parent_intent_id"], unique=False)
+    op.create_index("ix_triggers_state", "triggers", ["state"], unique=False)
+    op.create_table(
         "update_cursors",
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("broker", sa.String(length=32), nullable=False),
@@ -264,6 +308,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("update_cursors")
+    op.drop_index("ix_triggers_state", table_name="triggers")
+    op.drop_index("ix_triggers_parent", table_name="triggers")
+    op.drop_index("ix_triggers_account", table_name="triggers")
+    op.drop_table("triggers")
+    op.drop_table("trigger_legs")
     op.drop_table("smart_targets")
     op.drop_table("send_slots")
     op.drop_index("ix_plans_state", table_name="plans")
