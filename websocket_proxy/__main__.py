@@ -24,6 +24,7 @@ from services.platform import Platform, build_platform, bus_tcp
 from websocket_proxy.access import FeedFacts, PlatformAccess
 from websocket_proxy.feed import FeedHub
 from websocket_proxy.forwarder import Forwarder
+from websocket_proxy.origins import Origins
 from websocket_proxy.parts import Parts
 from websocket_proxy.server import Server
 
@@ -126,13 +127,12 @@ def feed_facts() -> dict[str, FeedFacts]:
     }
 
 
-def origins(settings: Settings) -> frozenset[str]:
+def origins(settings: Settings) -> Origins:
     """The dashboard's own origins and those that CORS allows."""
-    own = urlsplit(settings.host_server)
-    port = settings.flask_port
-    local = {f"http://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    allowed = {f"{own.scheme}://{own.netloc}", *settings.cors_allowed_origins, *local}
-    return frozenset(origin.rstrip("/").lower() for origin in allowed if origin != "*")
+    public = [urlsplit(url) for url in (settings.host_server, settings.websocket_url)]
+    local = {f"http://{name}:{settings.flask_port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    own = f"{public[0].scheme}://{public[0].netloc}"
+    return Origins({own, *settings.cors_allowed_origins, *local}, [url.hostname or "" for url in public])
 
 
 def _session_lives(platform: Platform) -> Callable[[str], bool]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from websocket_proxy.access import Access
 from websocket_proxy.orders import OrderEvents
+from websocket_proxy.origins import Origins
 from websocket_proxy.verbs import Known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """origins   browser origins that may connect, lower case, without a trailing slash; programs send none
+    """origins   which pages may connect
     brokers   the names `get_supported_brokers` lists
     known     see `verbs.Wants`
     address   (peer's IP, headers) -> the client's IP, believing trusted proxies only
@@ -24,6 +25,6 @@ class Parts:
     events: OrderEvents
     known: Known
     brokers: Sequence[str]
-    origins: frozenset[str]
+    origins: Origins
     address: Callable[[str, Mapping[str, str]], str]
     threads: Executor

@@ -136,7 +136,7 @@ class Server:
                 return _answer(WSUpgradeResponse.create_ok_response(b"ok"))
             return _refusal(426, b"a WebSocket is spoken here")
         origin = headers.get("origin")
-        if origin is not None and origin.rstrip("/").lower() not in self._parts.origins:
+        if origin is not None and not self._parts.origins.may(origin, headers.get("host", "")):
             log.info("refused origin=%.100r", origin)
             return _refusal(403, b"this origin is not allowed")
         full = len(self.clients) >= self._limits.connections or len(self.waiting) >= self._limits.waiting

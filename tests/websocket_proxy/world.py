@@ -23,6 +23,7 @@ from services.tick_bus import Bus, FeedState, TickPublisher
 from websocket_proxy.access import Identity, NoBroker
 from websocket_proxy.forwarder import Forwarder
 from websocket_proxy.limits import Limits
+from websocket_proxy.origins import Origins
 from websocket_proxy.parts import Parts
 from websocket_proxy.server import Server
 
@@ -185,7 +186,7 @@ class World:
             events=self.events,
             known=self._known,
             brokers=("paper", "zerodha"),
-            origins=frozenset({"http://127.0.0.1:5000"}),
+            origins=Origins(["http://127.0.0.1:5000"], ["algo.example.com"]),
             address=lambda peer, _headers: peer,
             threads=self.threads,
         )
