@@ -12,6 +12,8 @@ from commands import prepare
 from services.accounts import Account, User
 from services.platform import Platform, build_platform
 
+__all__ = ["Platform", "account_of", "platform"]
+
 
 @contextmanager
 def platform(args: argparse.Namespace) -> Iterator[Platform]:

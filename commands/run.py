@@ -118,11 +118,23 @@ def _supervise(
 
     environment = interpreter.environment()
     children = [
-        Child(role if number == 1 else f"{role}-{number}", command, GRACE[role], fds, environment)
+        Child(
+            role if number == 1 else f"{role}-{number}",
+            command,
+            GRACE[role],
+            fds,
+            environment,
+            _patience(role, roles),
+        )
         for role in roles
         for number, command, fds in _commands(settings, args, role, sockets)
     ]
     return Supervisor(children, ready, on_ready).run()
+
+
+def _patience(role: str, roles: list[str]) -> float:
+    """The worker can wait: nobody's first request needs it, and a small machine loads the others sooner."""
+    return 5.0 if role == "worker" and "web" in roles else 0.0
 
 
 def _commands(

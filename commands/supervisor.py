@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Child:
     """One process that should run.
 
     grace     seconds it may take to end when asked
+    patience  seconds its first start waits for the others to be ready, who need the processor more
     failures  ends in a row without a steady run between them
     due       monotonic time of the next start; None while it runs
     """
@@ -40,10 +41,11 @@ class Child:
     grace: float = 5.0
     pass_fds: tuple[int, ...] = ()
     environment: dict[str, str] | None = None
+    patience: float = 0.0
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
-    due: float | None = field(default=0.0)
+    due: float | None = 0.0
 
     def start(self, now: float) -> None:
         """Start it in a process group of its own, so that a terminal's Ctrl-C reaches the supervisor alone."""
@@ -101,17 +103,25 @@ class Supervisor:
 
     def run(self) -> int:
         """0 after an orderly stop, else 1."""
+        for child in self._children:
+            child.due = self._monotonic() + child.patience
         with self._wakeups():
             while not self._signals and not self._failure:
                 now = self._monotonic()
                 for child in self._children:
                     self._look_after(child, now)
                 if not self._is_ready and self._ready():
-                    self._is_ready = True
-                    self._on_ready()
+                    self._become_ready(now)
                 self._wait(self._pause(now))
             self._stop()
         return 1 if self._failure else 0
+
+    def _become_ready(self, now: float) -> None:
+        self._is_ready = True
+        for child in self._children:
+            if child.process is None:
+                child.due = now
+        self._on_ready()
 
     def _look_after(self, child: Child, now: float) -> None:
         """Take note of an end and start what is due."""

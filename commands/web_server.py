@@ -7,6 +7,7 @@ supervisor, and then a restart refuses no connection: it waits in the socket's b
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -60,9 +61,15 @@ class Server(MTServer):
 
 
 def main(settings: config.Settings, listen: int = -1) -> int:
-    """Serve until SIGTERM, finishing requests in flight. `listen` is a listening descriptor, -1 for none."""
+    """Serve until SIGTERM, finishing requests in flight. `listen` is a listening descriptor, -1 for none.
+
+    What was loaded stays for ever, so the collector need not look at it while requests wait.
+    """
     from app import create_app
 
+    gc.disable()
     application = create_app(settings)
+    gc.freeze()
+    gc.enable()
     Server(settings, listen).serve(target_loader=lambda: application, wrap_loader=False)
     return 0
