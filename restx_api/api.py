@@ -11,7 +11,20 @@ import flask_restx
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from restx_api import cors, docs, errors, instruments, later, market_data, orders, portfolio, spec, system
+from restx_api import (
+    calendar,
+    cors,
+    docs,
+    errors,
+    history,
+    instruments,
+    later,
+    market_data,
+    orders,
+    portfolio,
+    spec,
+    system,
+)
 from restx_api.door import Door, Endpoint, respond
 from restx_api.limits import Limits, Memory, Shared, classes
 
@@ -25,7 +38,9 @@ SUBJECTS = (
     orders.orders,
     portfolio.portfolio,
     market_data.market_data,
+    history.history,
     instruments.instruments,
+    calendar.calendar,
     system.system,
     later.later,
 )

@@ -76,6 +76,7 @@ class Endpoint:
     sandboxed  answers carry `mode` for an account that trades on paper
     wording    how errors are told, see errors.Wording
     subject    the request field that names an order, for "Order <id> not found"
+    text_format  the value of the request's `format` that asks for plain text: errors are then plain text too
     held       closed to keys of an account in semi-auto mode: "live" while it trades live, "always"
     """
 
@@ -95,6 +96,7 @@ class Endpoint:
     unknown_instrument: int = 400
     subject: str = ""
     held: str = ""
+    text_format: str = ""
     media: tuple[str, ...] = ("application/json",)
     summary: str = ""
     built: bool = True
@@ -195,6 +197,10 @@ class Door:
             answer = errors.UNEXPECTED
         if endpoint.sandboxed and self._on_paper(visit):
             answer = answer._replace(body={"mode": Mode.ANALYZE.value, **answer.body})
+        if endpoint.text_format and str(visit.given.get("format")).lower() == endpoint.text_format:
+            return Response(
+                errors.sentence(answer.body["message"]), answer.status, answer.headers, mimetype="text/plain"
+            )
         return respond(answer)
 
     def _admit(self, endpoint: Endpoint, values: Mapping[str, str], visit: _Visit) -> Call:

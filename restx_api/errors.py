@@ -117,7 +117,7 @@ def invalid(style: Style, messages: Any) -> Answer:
     if style is Style.B:
         return Answer(400, refused(messages))
     if style is Style.PLAIN:
-        return Answer(400, refused(_sentence(messages)))
+        return Answer(400, refused(sentence(messages)))
     return Answer(400, refused(style.value, errors=messages))
 
 
@@ -197,11 +197,11 @@ def _slow_down(message: str, retry_after: float) -> Answer:
     return Answer(429, refused(message, retry_after=seconds), {"Retry-After": str(seconds)})
 
 
-def _sentence(messages: Any) -> str:
-    """The first complaint of an error map, with the field it is about."""
+def sentence(messages: Any) -> str:
+    """The first complaint of an error map, with the field it is about; a plain message as it is."""
     where = []
     while isinstance(messages, dict) and messages:
         field, messages = next(iter(messages.items()))
         where.append(str(field))
     first = messages[0] if isinstance(messages, list) and messages else messages
-    return f"{'.'.join(where)}: {first}"
+    return f"{'.'.join(where)}: {first}" if where else str(first)

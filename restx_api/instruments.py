@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import Any
+
+from flask import Response
 
 from domain.errors import InstrumentNotFound
 from restx_api.door import Call, Subject
@@ -31,3 +34,35 @@ def search(call: Call) -> dict[str, Any]:
     )
     found = [fields.found(row) for row in rows]
     return {"status": "success", "message": f"Found {len(found)} matching symbols", "data": found}
+
+
+@instruments.post("/expiry", fields.Expiry(), reply=fields.EXPIRY)
+def expiry(call: Call) -> dict[str, Any]:
+    """The expiries of an exact underlying from today on, ascending."""
+    name, exchange, kind = call.body["symbol"].upper(), call.body["exchange"], call.body["instrumenttype"]
+    broker = call.caller.account.broker
+    days = [
+        fields.expiry_text(day) for day in call.platform.instruments.expiries(broker, name, exchange, kind)
+    ]
+    message = f"Found {len(days)} expiry dates for {name} {kind} in {exchange}"
+    return {"status": "success", "message": message, "data": days}
+
+
+@instruments.get(
+    "/instruments",
+    fields.Master(),
+    reply=fields.MASTER,
+    media=("application/json", "text/csv"),
+    text_format="csv",
+)
+def master(call: Call) -> Response:
+    """Every instrument (of one exchange), as JSON or with format=csv as a file; it is streamed."""
+    exchange = call.body.get("exchange")
+    rows = call.platform.instruments.rows(call.caller.account.broker, exchange)
+    first = list(islice(rows, 1))
+    found = map(fields.listed, chain(first, rows))
+    if call.body["format"] == "json":
+        return Response(fields.json_pieces(found), mimetype="application/json")
+    answer = Response(fields.csv_pieces(found), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f"attachment; filename=instruments_{exchange or 'all'}.csv"
+    return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.errors import InvalidRequest
 from domain.model import Exchange, Product
 from restx_api.door import Call, Subject
 from restx_api.errors import Style
@@ -65,6 +66,15 @@ def margin(call: Call) -> dict[str, Any]:
     return _data(
         fields.margin(call.platform.portfolio.margin(call.caller, fields.margin_requests(call.body)))
     )
+
+
+@portfolio.post("/pnl/symbols", Keyed(), reply=fields.PNL, sandboxed=True)
+def pnl(call: Call) -> dict[str, Any]:
+    """What each symbol of a paper account made today, booked and open."""
+    if not call.on_paper:
+        raise InvalidRequest("This endpoint answers in analyze mode only")
+    book = call.platform.portfolio.positions(call.caller)
+    return {**_data([fields.pnl_row(held) for held in book]), **fields.position_totals(book)}
 
 
 def _data(found: object) -> dict[str, Any]:

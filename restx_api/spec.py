@@ -125,14 +125,23 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     good = {media: {"schema": _published(endpoint, media)} for media in endpoint.media}
     responses: dict[str, Any] = {"200": {"description": "Done", "content": good}} if endpoint.built else {}
-    responses["400"] = f"Invalid{endpoint.style.name}"
-    for status in {*_FAILURES, endpoint.denied, 403}:
-        responses[str(status)] = f"Error{status}"
-    return responses
+    failures = {400, *_FAILURES, endpoint.denied, 403}
+    if endpoint.text_format:
+        return {**responses, **{str(status): _either(endpoint, status) for status in failures}}
+    named = {str(status): f"Error{status}" for status in failures}
+    return {**responses, **named, "400": f"Invalid{endpoint.style.name}"}
 
 
 def _published(endpoint: Endpoint, media: str) -> Shape:
     return endpoint.reply if media == "application/json" else shapes.STRING
+
+
+def _either(endpoint: Endpoint, status: int) -> dict[str, Any]:
+    """A failure that is told as JSON or, where plain text was asked for, in one line of it."""
+    shape = _INVALID[endpoint.style] if status == 400 else _TEXT
+    failure = _failure(status, _FAILURES.get(status, _DENIED), shape)
+    failure["content"]["text/plain"] = {"schema": shapes.STRING}
+    return failure
 
 
 def _failure(status: int, words: str, shape: Shape) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from marshmallow import ValidationError, validates_schema
 
 from domain.model import DERIVATIVES, Instrument
+from restx_api import body
 from restx_api.fields.base import EXCHANGES, Choice, Keyed, Text, exchange, symbol
 from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, one_of
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_BATCH = 1000
 _DERIVATIVES = tuple(name for name in EXCHANGES if name in DERIVATIVES)
 
 CSV_COLUMNS = (
@@ -82,6 +88,31 @@ def found(instrument: Instrument) -> dict[str, Any]:
     """One row with its freeze quantity; the lot size stands in where none is known (contract 2.3)."""
     freeze = instrument.freeze_quantity
     return {**listed(instrument), "freeze_qty": instrument.lot_size if freeze is None else freeze}
+
+
+def json_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """The JSON reply in pieces, since a master may be tens of megabytes."""
+    count, opening = 0, b'{"data":['
+    for piece in _batches(rows):
+        yield opening + body.encode(piece)[1:-1]
+        count, opening = count + len(piece), b","
+    start = opening if count == 0 else b""
+    yield start + f'],"message":"Found {count} instruments","status":"success"}}'.encode()
+
+
+def csv_pieces(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The CSV file in pieces, header first."""
+    yield ",".join(CSV_COLUMNS) + "\r\n"
+    for piece in _batches(rows):
+        text = io.StringIO()
+        csv.DictWriter(text, CSV_COLUMNS).writerows(piece)
+        yield text.getvalue()
+
+
+def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    left = iter(rows)
+    while piece := list(islice(left, _BATCH)):
+        yield piece
 
 
 _ROW = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -16,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from domain.errors import InstrumentNotFound
 from domain.model import (
+    Candle,
     Depth,
     DepthLevel,
     Exchange,
@@ -33,6 +35,8 @@ from domain.model import (
 )
 from restx_api import api
 from services.accounts import Caller
+from services.history import History
+from services.market_calendar import MarketCalendar
 from services.portfolio import Portfolio
 from tests.services.order_world import CATALOG, MANIFEST, NOW, ScriptedBroker, World
 
@@ -75,9 +79,16 @@ class MoneyBroker(ScriptedBroker):
         MANIFEST,
         can=replace(
             MANIFEST.can,
-            reads=frozenset({"orders", "trades", "positions", "holdings", "funds", "margin"}),
+            reads=frozenset({"orders", "trades", "positions", "holdings", "funds", "margin", "candles"}),
+            intervals=("1m", "5m", "15m", "10m", "1h", "D"),
         ),
     )
+
+    def _fetch_candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
+        opened = int(datetime(2026, 11, 20, 3, 45, tzinfo=UTC).timestamp())
+        if interval == "D":
+            return [Candle(opened // 86400 * 86400, 1190.0, 1210.5, 1180.0, 1200.0, 5000)]
+        return [Candle(opened + 60 * n, 1190.0, 1191.0, float("nan"), 1190.5, 100 + n) for n in range(3)]
 
     def _fetch_trades(self) -> list[Trade]:
         return [
@@ -180,6 +191,12 @@ class FakeInstruments:
         rows = [row for row in CATALOG.values() if exchange in (None, row.exchange)]
         return [row for row in rows if all(word in row.symbol for word in words)]
 
+    def expiries(self, broker: str, name: str, exchange: str, kind: str) -> list[date]:
+        return [date(2026, 12, 1), date(2027, 1, 5)] if (name, exchange) == ("NIFTY", "NFO") else []
+
+    def rows(self, broker: str, exchange: str | None = None) -> Iterator[Instrument]:
+        return (row for row in CATALOG.values() if exchange in (None, row.exchange))
+
 
 class Desk:
     """A served API, two users with keys, and what stands behind it."""
@@ -198,6 +215,8 @@ class Desk:
             portfolio=Portfolio(self.world.orders_db, catalog, sessions),
             market_data=FakeMarketData(),
             instruments=FakeInstruments(),
+            history=History(catalog, sessions),
+            calendar=MarketCalendar(self.world.platform, self.world.clock),
         )
         self.app = Flask("desk")
         api.register(self.app, self.platform)
