@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import secrets
 import sqlite3
 import threading
 import time
@@ -174,7 +175,7 @@ class Instruments:
 
     def load_rows(self, broker: str, rows: Rows, source: str, *, force: bool = False) -> LoadReport:
         """Load a master that a broker's client has just fetched. Raises DamagedMaster; the master in use stays then."""
-        digest = _short(str(self._clock.now().timestamp()))
+        digest = secrets.token_hex(6)
         return self._load(broker, self.today(), digest, rows, source, drift=not force)
 
     def clean_up(self) -> list[str]:
@@ -278,7 +279,7 @@ class Instruments:
 def _loader(broker: str, format: str | None) -> Callable[[Path], Rows]:
     """`read(path)` of the broker's package, else of its family's. `format` names another broker or family."""
     name = format or broker
-    homes = [f"broker.{name}", f"broker.families.{name}"]
+    homes = [f"broker.{name}", f"broker.families.{name}"] if name.isidentifier() else []
     if name in catalog.names() and (family := catalog.manifest(name).family):
         homes.append(f"broker.families.{family}")
     for home in homes:
