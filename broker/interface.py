@@ -81,6 +81,12 @@ class Broker:
     stream: ClassVar[type[BrokerStream] | None] = None
     """Its live feed; None when it has none of its own."""
 
+    def __init_subclass__(cls) -> None:
+        """A member of a family gives its facts to the family's stream."""
+        super().__init_subclass__()
+        if cls.stream is not None and "manifest" in vars(cls):
+            cls.stream = type(cls.stream.__name__, (cls.stream,), {"manifest": cls.manifest})
+
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         self.session = session
         self.find = find

@@ -40,6 +40,7 @@ from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpire
 
 log = logging.getLogger(__name__)
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 AnyOrder = TypeVar("AnyOrder", PlaceOrder, ModifyOrder)
 
@@ -235,7 +236,13 @@ class RestBroker(Broker):
         batches = [instruments[at : at + size] for at in range(0, len(instruments), size)]
 
         def fetch(batch: Sequence[Instrument]) -> list[Quote | None]:
-            return self.read(self.build_quotes(batch), lambda payload: self.parse_quotes(payload, batch))
+            try:
+                return self.read(self.build_quotes(batch), lambda payload: self.parse_quotes(payload, batch))
+            except OrderRejected:
+                # Refused when asked alone, an instrument has no quote; refused with others, it spoils theirs.
+                if len(batch) > 1:
+                    raise
+                return [None]
 
         return [quote for quotes in self._each(fetch, batches) for quote in quotes]
 
@@ -248,14 +255,12 @@ class RestBroker(Broker):
                 bars[bar.start] = bar
         return [bars[at] for at in sorted(bars)]
 
-    def _each(
-        self, fetch: Callable[[Sequence[Instrument]], Result], batches: Sequence[Sequence[Instrument]]
-    ) -> list[Result]:
-        """Fetch batches side by side, results in the order asked; the pacer still decides how fast."""
-        if len(batches) <= 1:
-            return [fetch(batch) for batch in batches]
-        with ThreadPoolExecutor(min(_PARALLEL_READS, len(batches))) as pool:
-            return list(pool.map(fetch, batches))
+    def _each(self, fetch: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Fetch side by side, results in the order asked; the pacer still decides how fast."""
+        if len(items) <= 1:
+            return [fetch(item) for item in items]
+        with ThreadPoolExecutor(min(_PARALLEL_READS, len(items))) as pool:
+            return list(pool.map(fetch, items))
 
     def close(self) -> None:
         self.http.close()

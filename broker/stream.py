@@ -54,6 +54,7 @@ class BrokerStream:
     build_login()             frames sent first, [] when the URL or a header is the login.
     answers_login             True when the broker answers the login frames: `parse` then calls
                               `line.logged_in()` or `line.login_refused(words)`; nothing is subscribed before.
+    build_welcome(line)       frames sent once a line's login is accepted, before it subscribes (order updates …).
     build_subscribe(wants)    frames for at most `batch` wants; a want whose mode changed comes again (its old
                               form was given to build_unsubscribe first).
     build_unsubscribe(wants)  the same for what is no longer wanted.
@@ -189,6 +190,9 @@ class BrokerStream:
         return {}
 
     def build_login(self) -> Iterable[Frame]:
+        return ()
+
+    def build_welcome(self, line: Line) -> Iterable[Frame]:
         return ()
 
     def build_subscribe(self, wants: Sequence[Want]) -> Iterable[Frame]:

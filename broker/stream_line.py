@@ -184,6 +184,9 @@ class Line:
             await self._accepted.wait()
         self.stream.refusals = 0
         self._up_at = self.stream.monotonic()
+        if self._socket is not None:
+            for frame in self.stream.build_welcome(self):
+                await self._socket.send(frame)
         await self.settle()
         self._set("up", "")
 

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of prices and faults (default 0)")
     parser.add_argument("--redirect", metavar="URL", help="where its login page returns to")
     parser.add_argument("--limits", action="store_true", help="enforce the broker's rate limits")
+    parser.add_argument("--strict", action="store_true", help="refuse what the broker refuses of programs")
     parser.add_argument("--still", action="store_true", help="prices move only when told to")
 
 
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     face = simulator(args.name, seed=args.seed)
     face.enforce_limits = args.limits
+    face.strict = args.strict
     face.moving = not args.still
     if args.redirect:
         face.redirect_url = args.redirect

@@ -37,6 +37,7 @@ INTERVALS = {
     "hour": "1h", "day": "D",
 }  # fmt: skip
 WINDOWS = {"1m": 60, "3m": 100, "5m": 100, "10m": 100, "15m": 200, "30m": 200, "1h": 400, "D": 2000}
+BARE = (OrderType.MARKET, OrderType.STOP_MARKET)
 BAD_TOKEN = "Incorrect `api_key` or `access_token`."
 
 
@@ -246,6 +247,10 @@ class KiteSimulator(Simulator):
             disclosed_quantity=_maybe(form, "disclosed_quantity") or Decimal(0),
         )
         extra = {"variety": parts[1], "market_protection": form.get("market_protection", "0")}
+        if self.strict and order.order_type in BARE and extra["market_protection"] == "0":
+            raise KiteError(
+                "InputException", "Market orders without market protection are not allowed via API."
+            )
         extra["validity"] = form.get("validity", "DAY")
         if form.get("autoslice") == "true":
             return self._sliced(order, extra)

@@ -46,6 +46,10 @@ class HandMarket:
             self._offered[instrument.key] = quantity
         return self.tick(instrument)
 
+    def has_traded(self, instrument: Instrument) -> bool:
+        """Whether it was moved by hand yet."""
+        return instrument.key in self._traded
+
     def tick(self, instrument: Instrument) -> Tick:
         quote, (bids, asks) = self._look(instrument), self._levels(instrument)
         at = int(quote.at.timestamp() * 1000)
@@ -173,8 +177,8 @@ def listing(today: date) -> list[tuple[Instrument, float]]:
     weekly, monthly = today + timedelta(days=3), today + timedelta(days=24)
     rows: list[tuple[Instrument, float]] = []
     for name, price, tick in (
-        ("INFY", 1500.0, "0.1"), ("RELIANCE", 1280.0, "0.1"), ("SBIN", 820.5, "0.05"), ("TCS", 3050.0, "0.1"),
-        ("HDFCBANK", 990.0, "0.05"), ("M&M", 3300.0, "0.1"), ("BAJAJ-AUTO", 8800.0, "0.5"),
+        ("INFY", 1500.0, "0.1"), ("RELIANCE", 1280.0, "0.1"), ("SBIN", 820.5, "0.1"), ("TCS", 3050.0, "0.1"),
+        ("HDFCBANK", 990.0, "0.05"), ("M&M", 3300.0, "0.1"), ("BAJAJ-AUTO", 8800.0, "1"),
         ("IDEA", 8.2, "0.01"), ("YESBANK", 21.35, "0.01"), ("360ONE", 1100.0, "0.1"),
     ):  # fmt: skip
         rows.append((_cash(Exchange.NSE, name, tick), price))
@@ -183,6 +187,7 @@ def listing(today: date) -> list[tuple[Instrument, float]]:
     for exchange, name, price in (
         (Exchange.NSE_INDEX, "NIFTY", 25000.0), (Exchange.NSE_INDEX, "BANKNIFTY", 56000.0),
         (Exchange.NSE_INDEX, "INDIAVIX", 12.5), (Exchange.BSE_INDEX, "SENSEX", 81500.0),
+        (Exchange.BSE_INDEX, "BANKEX", 63000.0),
     ):  # fmt: skip
         rows.append((_cash(exchange, name, "0.05", InstrumentKind.INDEX), price))
     for exchange, name, lot, tick, price, worth in (
@@ -200,7 +205,7 @@ def listing(today: date) -> list[tuple[Instrument, float]]:
         (Exchange.MCX, "CRUDEOIL", "5400", 1, 150.0, 100),
     ):  # fmt: skip
         expiry = weekly if name in ("NIFTY", "SENSEX") else monthly
-        tick = "0.0025" if exchange is Exchange.CDS else "0.05"
+        tick = {Exchange.CDS: "0.0025", Exchange.MCX: "0.1"}.get(exchange, "0.05")
         for kind in (call, put):
             rows.append((_contract(exchange, name, expiry, Decimal(strike), kind, lot, tick, worth), price))
     return [(instrument, _grid(price, instrument)) for instrument, price in rows]

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import ClassVar, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -51,6 +51,7 @@ class Simulator:
 
     urls         by the manifest's roles, for BrokerSession.urls
     credentials  plain names of what a login needs, and a session that is already open
+    strict       refuse what the broker's documents say it refuses of programs, such as bare market orders
     """
 
     user: ClassVar[str] = "SIM001"
@@ -75,6 +76,7 @@ class Simulator:
         self.paused = False
         self.moving = False
         self.enforce_limits = False
+        self.strict = False
         self._recent: dict[str, deque[float]] = {}
         self.redirect_url = "http://127.0.0.1:5000/callback"
         self.credentials: dict[str, str] = {}
@@ -156,9 +158,10 @@ class Simulator:
         ready.set()
         loop.run_forever()
         loop.run_until_complete(self._close())
-        for task in asyncio.all_tasks(loop):
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(_ended(tasks))
         loop.close()
 
     async def _open(self, port: int) -> None:
@@ -285,6 +288,11 @@ class Simulator:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
+    @staticmethod
+    def local_day(epoch: float) -> date:
+        """The IST date of an epoch second."""
+        return datetime.fromtimestamp(epoch, IST).date()
+
     def instrument(self, exchange: str, symbol: str) -> Instrument:
         return self.exchange.instruments[(Exchange(exchange), symbol)]  # type: ignore[index]
 
@@ -382,6 +390,10 @@ class Simulator:
     def announcement(self) -> dict[str, object]:
         """The line that `simulate` prints."""
         return {**self.urls, "credentials": self.credentials, "control": self.control}
+
+
+async def _ended(tasks: set[asyncio.Task[object]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import json
 from collections.abc import Awaitable, Callable
@@ -90,11 +89,11 @@ class HttpServer:
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
             pass  # a client that left, or one that a fault sent away
+        except asyncio.CancelledError:
+            pass  # the simulator stops
         finally:
             self._writers.discard(writer)
             writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _respond(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Answer; False when the connection is over."""

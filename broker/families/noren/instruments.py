@@ -7,7 +7,8 @@ Source: the public files of 2025-10 that carry the columns named below.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -21,7 +22,7 @@ from domain.symbols import MONTHS, build, cash_symbol, clean_base
 
 Row = dict[str, str]
 
-_COLUMNS = {
+COLUMNS = {
     "Exchange": True,
     "Token": True,
     "LotSize": True,
@@ -48,17 +49,35 @@ _UNLISTED = (
 
 def read(path: Path) -> Iterator[Instrument | BadRow]:
     """Every row of the file, or of every `*_symbols.txt*` in the folder. Raises DamagedMaster."""
-    files = sorted(path.glob("*_symbols.txt*")) if path.is_dir() else [path]
+    return read_rows(numbered_rows(path, "*_symbols.txt*", COLUMNS))
+
+
+def numbered_rows(path: Path, pattern: str, columns: dict[str, bool]) -> Iterator[tuple[int, Row | None]]:
+    """The rows of the file, or of the folder's files together. Raises DamagedMaster when there is none."""
+    files = sorted(path.glob(pattern)) if path.is_dir() else [path]
     if not files:
-        raise DamagedMaster("the folder holds no *_symbols.txt file")
-    seen: set[str] = set()
+        raise DamagedMaster(f"the folder holds no {pattern} file")
     for file in files:
-        for number, row in csv_rows(file, _COLUMNS):
-            yield (found := _read_row(number, row))
-            if isinstance(found, Instrument):
-                seen.add(f"{found.broker_exchange}|{found.broker_token}")
-                seen.add(found.broker_exchange)
+        yield from csv_rows(file, columns)
+
+
+def read_rows(numbered: Iterable[tuple[int, Row | None]]) -> Iterator[Instrument | BadRow]:
+    """What rows under the family's column names mean, with the indices that no file lists."""
+    seen: set[str] = set()
+    for number, row in numbered:
+        yield (found := _read_row(number, row))
+        if isinstance(found, Instrument):
+            seen.add(f"{found.broker_exchange}|{found.broker_token}")
+            seen.add(found.broker_exchange)
     yield from (row for row in _unlisted() if "BSE" in seen and f"BSE|{row.broker_token}" not in seen)
+
+
+def in_paise(rows: Iterable[Instrument | BadRow], exchanges: Container[str]) -> Iterator[Instrument | BadRow]:
+    """The rows of a house that counts tick sizes in paise on these exchanges."""
+    for row in rows:
+        if isinstance(row, Instrument) and row.exchange in exchanges:
+            row = replace(row, tick_size=row.tick_size / 100)
+        yield row
 
 
 def _read_row(number: int, row: Row | None) -> Instrument | BadRow:

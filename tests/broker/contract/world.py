@@ -47,7 +47,9 @@ class World:
         self.cls = _hurried(catalog.load(name))
         self.manifest: Manifest = self.cls.manifest
         self.can: Capabilities = self.manifest.can
-        self.simulator: Simulator = simulator(name).start()
+        self.simulator: Simulator = simulator(name)
+        self.simulator.strict = True
+        self.simulator.start()
         self.tokens = self.log_in()
         self.instruments: dict[tuple[Exchange, str], Instrument] = {}
         self._by_broker: dict[tuple[str, str], Instrument] = {}

@@ -1,0 +1,396 @@
+"""Noren's words and rows: our records to `jData`, its rows of strings to our records. Nothing here sends.
+
+Sources: norenrestapi 0.0.37, norenrestapioauth 0.0.41, NorenRestApiPy 0.0.22, read 2026-11-24; order triggers:
+https://finserv-docs.pages.dev/gtt and https://zebumyntapi.web.app/OAuth/GTT%20Order, read 2026-11-24.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import quote_plus
+
+import orjson
+
+from broker import fields
+from broker.codes import CodeTable
+from broker.fields import FieldError, Row
+from broker.interface import InstrumentLookup
+from domain.clock import IST
+from domain.model import (
+    CASH,
+    Candle,
+    Depth,
+    DepthLevel,
+    Exchange,
+    Funds,
+    Gtt,
+    GttKind,
+    GttLeg,
+    Holding,
+    Instrument,
+    ModifyOrder,
+    Order,
+    OrderState,
+    OrderType,
+    PlaceGtt,
+    PlaceOrder,
+    Position,
+    Product,
+    Quote,
+    Side,
+    Trade,
+)
+
+SIDE = CodeTable({Side.BUY: "B", Side.SELL: "S"})
+ORDER_TYPE = CodeTable(
+    {
+        OrderType.MARKET: "MKT",
+        OrderType.LIMIT: "LMT",
+        OrderType.STOP_LIMIT: "SL-LMT",
+        OrderType.STOP_MARKET: "SL-MKT",
+    }
+)
+PRODUCT = CodeTable(
+    {Product.DELIVERY: "C", Product.CARRY: "M", Product.INTRADAY: "I"},
+    # Cover, bracket and margin-funded orders of the houses' own screens; read, never sent.
+    also={"H": Product.INTRADAY, "B": Product.INTRADAY, "F": Product.DELIVERY},
+)
+STATE = CodeTable(
+    {
+        OrderState.OPEN: "OPEN",
+        OrderState.PENDING: "PENDING",
+        OrderState.TRIGGER_PENDING: "TRIGGER PENDING",
+        OrderState.COMPLETE: "COMPLETE",
+        OrderState.CANCELLED: "CANCELED",
+        OrderState.REJECTED: "REJECTED",
+    },
+    also={
+        "NEW": OrderState.OPEN,
+        "REPLACED": OrderState.OPEN,
+        "OPEN PENDING": OrderState.PENDING,
+        "MODIFY PENDING": OrderState.OPEN,
+        "CANCEL PENDING": OrderState.OPEN,
+        "AFTER MARKET ORDER REQ RECEIVED": OrderState.PENDING,
+        "CANCELLED": OrderState.CANCELLED,
+        "REJECT": OrderState.REJECTED,
+    },
+)
+REPORT = CodeTable({OrderState.REJECTED: "Rejected", OrderState.CANCELLED: "Canceled"})
+EXCHANGE = CodeTable(
+    {Exchange(name): name for name in ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")}
+    | {Exchange.NCDEX: "NCX"}
+)
+
+_OURS = re.compile(r"[a-z0-9]{16}")
+_OWN_PRODUCTS = frozenset({"C", "M", "I"})
+_WHEN = "%H:%M:%S %d-%m-%Y"
+_ABOVE, _BELOW = "LTP_A_O", "LTP_B_O"
+
+
+def body(data: dict[str, object], key: str = "") -> bytes:
+    """`jData=<json>`, with `&jKey=` where the call is keyed. The JSON is not url-encoded, but for the ampersand."""
+    text = b"jData=" + orjson.dumps(data).replace(b"&", b"%26")
+    return text + (f"&jKey={key}".encode() if key else b"")
+
+
+# -- domain → wire
+def order_data(order: PlaceOrder) -> dict[str, object]:
+    """What is placed, without who places it."""
+    return {
+        "trantype": SIDE.write(order.side),
+        "prd": PRODUCT.write(order.product),
+        **_terms(order),
+        "trgprc": _plain(order.trigger_price),
+        "remarks": order.client_order_id,
+        **({"algo_id": order.algo_id} if order.algo_id else {}),
+    }
+
+
+def modify_data(change: ModifyOrder) -> dict[str, object]:
+    """A trigger price of 0 on a limit is refused ("Trigger price invalid"), so it is sent for stops alone."""
+    trigger = {"trgprc": _plain(change.trigger_price)} if change.order_type.has_trigger else {}
+    return {"norenordno": change.order_id, **_terms(change), **trigger}
+
+
+def _terms(order: PlaceOrder | ModifyOrder) -> dict[str, object]:
+    return {
+        "exch": EXCHANGE.write(order.instrument.exchange),
+        "tsym": quote_plus(order.instrument.broker_symbol),
+        "qty": _plain(order.quantity),
+        "dscqty": _plain(order.disclosed_quantity),
+        "prctyp": ORDER_TYPE.write(order.order_type),
+        "prc": _plain(order.price if order.order_type.has_price else None),
+        "ret": "DAY",
+    }
+
+
+def margin_data(order: PlaceOrder) -> dict[str, object]:
+    """One order of a margin question."""
+    asked = _terms(order) | {"trgprc": _plain(order.trigger_price), "prd": PRODUCT.write(order.product)}
+    asked["trantype"] = SIDE.write(order.side)
+    return {name: asked[name] for name in asked if name not in ("dscqty", "ret")}
+
+
+def gtt_data(wish: PlaceGtt, leg: GttLeg) -> dict[str, object]:
+    """One trigger with its order: above the last price or below it, by where the trigger lies."""
+    return {
+        "tsym": quote_plus(wish.instrument.broker_symbol),
+        "exch": EXCHANGE.write(wish.instrument.exchange),
+        "ai_t": _ABOVE if leg.trigger_price > wish.last_price else _BELOW,
+        "validity": "GTT",
+        "d": _plain(leg.trigger_price),
+        "remarks": "",
+        "trantype": SIDE.write(leg.side),
+        "prctyp": ORDER_TYPE.write(leg.order_type),
+        "prd": PRODUCT.write(leg.product),
+        "ret": "DAY",
+        "qty": _plain(leg.quantity),
+        "prc": _plain(leg.price),
+        "dscqty": "0",
+    }
+
+
+# -- wire → domain
+def parse_order(row: Row, find: InstrumentLookup) -> Order:
+    """Read one OrderBook row, or an `om` frame, which names the product `pcode`.
+
+    `fillshares` and `avgprc` are absent, not zero, on an untouched order.
+    """
+    word = fields.text(row, "status")
+    state = STATE.get(word) or REPORT.get(row.get("reporttype")) or OrderState.UNKNOWN
+    symbol, exchange = _symbol(row, find)
+    quantity, filled = fields.quantity(row, "qty"), fields.maybe_decimal(row, "fillshares") or Decimal(0)
+    if not 0 <= filled <= quantity:
+        raise FieldError("fillshares is not within qty")
+    price, trigger = fields.positive(row, "prc"), fields.positive(row, "trgprc")
+    code = row.get("prd") or row.get("pcode")
+    kind, product = ORDER_TYPE.get(row.get("prctyp")), PRODUCT.get(code)
+    if kind is None or product is None:
+        state, word = OrderState.UNKNOWN, f"{word} ({row.get('prctyp')} {code})"
+    kind = kind or (OrderType.STOP_LIMIT if trigger else OrderType.LIMIT)
+    updated = fields.ist_time(row, "norentm", _WHEN)
+    return Order(
+        order_id=fields.text(row, "norenordno"),
+        client_order_id=_tag(row),
+        symbol=symbol,
+        exchange=exchange,
+        side=SIDE.read(row.get("trantype")),
+        quantity=quantity,
+        filled=filled,
+        order_type=kind,
+        product=product or (Product.DELIVERY if exchange in CASH else Product.CARRY),
+        state=state,
+        status_word=word,
+        price=price if kind.has_price else None,
+        trigger_price=trigger,
+        average_price=fields.positive(row, "avgprc"),
+        disclosed_quantity=fields.maybe_decimal(row, "dscqty") or Decimal(0),
+        reason=fields.maybe_text(row, "rejreason") if state is OrderState.REJECTED else "",
+        placed_at=min(_epoch(row, "ordenttm") or updated, updated),
+        updated_at=updated,
+    )
+
+
+def parse_trade(row: Row, find: InstrumentLookup) -> Trade:
+    """Read one TradeBook row: `flqty` and `flprc` are this fill's, `fillshares` and `avgprc` the whole order's."""
+    symbol, exchange = _symbol(row, find)
+    return Trade(
+        trade_id=fields.text(row, "flid"),
+        order_id=fields.text(row, "norenordno"),
+        symbol=symbol,
+        exchange=exchange,
+        side=SIDE.read(row.get("trantype")),
+        product=PRODUCT.read(row.get("prd")),
+        quantity=fields.quantity(row, "flqty"),
+        price=fields.decimal(row, "flprc"),
+        traded_at=fields.ist_time(row, "fltm", "%d-%m-%Y %H:%M:%S"),
+    )
+
+
+def parse_positions(payload: object, find: InstrumentLookup) -> list[Position]:
+    """Net positions. Products of the houses' own screens are left out: no call here can close them."""
+    rows = fields.rows(payload)
+    return [
+        _position(row, find)
+        for row in rows
+        if row.get("prd") in _OWN_PRODUCTS or PRODUCT.get(row.get("prd")) is None
+    ]
+
+
+def _position(row: Row, find: InstrumentLookup) -> Position:
+    """`netavgprc` is 0 on a closed row; profit is `rpnl` booked and `urmtom` open."""
+    symbol, exchange = _symbol(row, find)
+    quantity = fields.decimal(row, "netqty")
+    last = fields.positive(row, "lp")
+    instrument = find(fields.text(row, "exch"), fields.text(row, "tsym"))
+    return Position(
+        symbol=symbol,
+        exchange=exchange,
+        product=PRODUCT.read(row.get("prd")),
+        quantity=quantity,
+        average_price=fields.positive(row, "netavgprc") if quantity else None,
+        last_price=float(last) if last is not None else None,
+        realised=fields.maybe_decimal(row, "rpnl"),
+        unrealised=fields.maybe_decimal(row, "urmtom") if quantity else Decimal(0),
+        contract_value=instrument.contract_value if instrument else Decimal(1),
+    )
+
+
+def parse_holding(row: Row, find: InstrumentLookup, parts: Sequence[str], less: Sequence[str]) -> Holding:
+    """One holding under its NSE name where it has one. Shares stand in several pots; a pot not named is empty."""
+    listed = fields.rows(row.get("exch_tsym"))
+    if not listed:
+        raise FieldError("exch_tsym is empty")
+    home = next((one for one in listed if one.get("exch") == "NSE"), listed[0])
+    symbol, exchange = _symbol(home, find)
+
+    def pot(name: str) -> Decimal:
+        return fields.maybe_decimal(row, name) or Decimal(0)
+
+    whole = sum((pot(name) for name in parts), max(pot("npoadqty"), pot("dpqty")))
+    return Holding(
+        symbol=symbol,
+        exchange=exchange,
+        quantity=whole - sum((pot(name) for name in less), Decimal(0)),
+        average_price=fields.decimal(row, "upldprc"),
+    )
+
+
+def parse_funds(payload: object) -> Funds:
+    """Limits: what is there less what is used. `rpnl` counts losses as positive here, unlike in positions."""
+    row = fields.row(payload)
+    used = fields.maybe_decimal(row, "marginused") or Decimal(0)
+    paid_in = fields.maybe_decimal(row, "payin") or Decimal(0)
+    return Funds(
+        available=fields.decimal(row, "cash") + paid_in - used,
+        used=used,
+        collateral=fields.maybe_decimal(row, "brkcollamt") or Decimal(0),
+        realised=-(fields.maybe_decimal(row, "rpnl") or Decimal(0)),
+        unrealised=fields.maybe_decimal(row, "unmtom") or Decimal(0),
+    )
+
+
+def parse_quote(row: Row, instrument: Instrument, read_at: datetime) -> Quote:
+    """GetQuotes; `c` is the previous close. What did not happen today is absent."""
+    return Quote(
+        symbol=instrument.symbol,
+        exchange=instrument.exchange,
+        last_price=float(fields.decimal(row, "lp")),
+        open=fields.real(row, "o"),
+        high=fields.real(row, "h"),
+        low=fields.real(row, "l"),
+        close=fields.real(row, "c"),
+        volume=fields.whole(row, "v"),
+        at=_traded_at(row) or read_at,
+        bid=fields.real(row, "bp1"),
+        ask=fields.real(row, "sp1"),
+        bid_quantity=fields.whole(row, "bq1"),
+        ask_quantity=fields.whole(row, "sq1"),
+        open_interest=fields.whole(row, "oi"),
+        last_quantity=fields.whole(row, "ltq"),
+        average_price=fields.real(row, "ap"),
+    )
+
+
+def parse_depth(row: Row, instrument: Instrument, read_at: datetime) -> Depth:
+    bids, asks = (
+        tuple(
+            DepthLevel(
+                fields.real(row, f"{side}p{n}"),
+                fields.whole(row, f"{side}q{n}"),
+                fields.whole(row, f"{side}o{n}"),
+            )
+            for n in range(1, 6)
+        )
+        for side in "bs"
+    )
+    return Depth(
+        quote=parse_quote(row, instrument, read_at),
+        bids=bids,
+        asks=asks,
+        total_buy_quantity=fields.whole(row, "tbq"),
+        total_sell_quantity=fields.whole(row, "tsq"),
+        upper_circuit=fields.real(row, "uc") or None,
+        lower_circuit=fields.real(row, "lc") or None,
+    )
+
+
+def parse_bar(row: Row) -> Candle:
+    """One TPSeries row; `ssboe` is the epoch second at which the bar opened."""
+    opened, high, low, close = (float(fields.decimal(row, name)) for name in ("into", "inth", "intl", "intc"))
+    start = int(fields.decimal(row, "ssboe"))
+    return Candle(start, opened, high, low, close, fields.whole(row, "intv"), fields.whole(row, "oi"))
+
+
+def parse_day(text: object) -> Candle | None:
+    """One EODChartData row, which is JSON inside a string. Rows of zeros are days without trade: None."""
+    row = fields.row(orjson.loads(text) if isinstance(text, str) else text)
+    day = datetime.strptime(fields.text(row, "time"), "%d-%b-%Y").replace(tzinfo=UTC)
+    opened, high, low, close = (float(fields.decimal(row, name)) for name in ("into", "inth", "intl", "intc"))
+    if not (opened or high or low or close):
+        return None
+    volume, interest = fields.whole(row, "intv"), fields.whole(row, "oi")
+    return Candle(int(day.timestamp()), opened, high, low, close, volume, interest)
+
+
+def trigger_id(row: Row) -> str:
+    """The id of an order trigger, which the servers spell in two ways."""
+    return fields.text(row, "al_id" if "al_id" in row else "Al_id")
+
+
+def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
+    """Read one pending trigger; field names come in either case."""
+    low = {name.lower(): value for name, value in row.items()}
+    symbol, exchange = _symbol(low, find)
+    leg = GttLeg(
+        trigger_price=fields.decimal(low, "d"),
+        side=SIDE.read(low.get("trantype")),
+        quantity=fields.quantity(low, "qty"),
+        product=PRODUCT.read(low.get("prd")),
+        order_type=ORDER_TYPE.read(low.get("prctyp")),
+        price=fields.positive(low, "prc"),
+    )
+    return Gtt(
+        trigger_id=trigger_id(row),
+        kind=GttKind.SINGLE,
+        status="active",
+        symbol=symbol,
+        exchange=exchange,
+        legs=(leg,),
+    )
+
+
+def _symbol(row: Row, find: InstrumentLookup) -> tuple[str, Exchange]:
+    """Our symbol and exchange; the house's own spelling for what its master no longer lists."""
+    exchange, name = fields.text(row, "exch"), fields.text(row, "tsym")
+    instrument = find(exchange, name)
+    if instrument is not None:
+        return instrument.symbol, instrument.exchange
+    return name, EXCHANGE.read(exchange)
+
+
+def _tag(row: Row) -> str:
+    remarks = row.get("remarks")
+    return remarks if isinstance(remarks, str) and _OURS.fullmatch(remarks) else ""
+
+
+def _epoch(row: Row, name: str) -> datetime | None:
+    value = row.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 11:
+        return datetime.fromtimestamp(int(value), IST)
+    return None
+
+
+def _traded_at(row: Row) -> datetime | None:
+    """Of the last trade: a time and a date in two fields, else the feed's epoch."""
+    if row.get("ltt") and row.get("ltd"):
+        return fields.ist_time({"at": f"{row['ltt']} {row['ltd']}"}, "at", _WHEN)
+    return _epoch(row, "ft")
+
+
+def _plain(number: Decimal | None) -> str:
+    """A number as digits, "0" when there is none: every field of an order must be there."""
+    return f"{number.normalize():f}" if number else "0"
