@@ -11,7 +11,19 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from database.metadata import ORDERS
 from database.types import Money, Quantity, UtcTime, from_micros, to_micros
@@ -92,6 +104,17 @@ class Controls:
 
 
 _NAMES = tuple(field.name for field in fields(Controls))
+_BOTH = (
+    select(*(CONTROLS.c[name] for name in _NAMES))
+    .where(CONTROLS.c.account_id == bindparam("account"))
+    .where((CONTROLS.c.strategy == "") | (CONTROLS.c.strategy == bindparam("label")))
+    .with_for_update()
+)
+_KILLED = (
+    select(KILLS)
+    .where((KILLS.c.account_id == bindparam("account")) | (KILLS.c.account_id == EVERY_ACCOUNT))
+    .order_by(KILLS.c.account_id.desc())
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +135,22 @@ class Kill:
     report: str = ""
 
 
-def load(
-    connection: Connection, account_id: int, strategy: str = "", *, lock: bool = False
-) -> Controls | None:
-    """The row, None when there is none. `lock` holds it for the transaction (PostgreSQL; SQLite has one writer)."""
+def load(connection: Connection, account_id: int, strategy: str = "") -> Controls | None:
+    """The row, None when there is none."""
     query = select(*(CONTROLS.c[name] for name in _NAMES)).where(
         CONTROLS.c.account_id == account_id, CONTROLS.c.strategy == strategy
     )
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    row = connection.execute(query).mappings().first()
     return None if row is None else Controls(**row)
+
+
+def load_both(
+    connection: Connection, account_id: int, strategy: str
+) -> tuple[Controls | None, Controls | None]:
+    """The account's row, locked for the transaction, and the strategy's; None for each that is missing."""
+    rows = connection.execute(_BOTH, {"account": account_id, "label": strategy or "-"}).mappings()
+    found = {row["strategy"]: Controls(**row) for row in rows}
+    return found.get(""), found.get(strategy or "-")
 
 
 def save(connection: Connection, controls: Controls, now: datetime) -> None:
@@ -139,8 +169,7 @@ def ensure(connection: Connection, account_id: int, now: datetime) -> None:
 
 def killed(connection: Connection, account_id: int) -> Kill | None:
     """The kill switch that holds for an account, its own before the general one."""
-    query = select(KILLS).where(KILLS.c.account_id.in_([account_id, EVERY_ACCOUNT]))
-    row = connection.execute(query.order_by(KILLS.c.account_id.desc())).mappings().first()
+    row = connection.execute(_KILLED, {"account": account_id}).mappings().first()
     return None if row is None else Kill(**row)
 
 

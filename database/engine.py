@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
 T = TypeVar("T")
@@ -85,8 +86,7 @@ class Database:
         """
         if not self.is_sqlite:
             return None
-        raw = self._connection().connection.driver_connection
-        assert raw is not None
+        raw = self._raw(self._connection())
         return self._commits, raw.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
@@ -131,28 +131,37 @@ class Database:
 
     def _commit(self, group: list[_Member[Any]]) -> None:
         connection = self._connection()
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        say = self._raw(connection).execute
+        say("BEGIN IMMEDIATE")
         try:
             for member in group:
-                self._run(connection, member, alone=len(group) == 1)
+                if len(group) == 1:
+                    member.result = member.work(connection)
+                else:
+                    self._run(connection, member, say)
             self._commits += 1
-            connection.exec_driver_sql("COMMIT")
+            say("COMMIT")
         except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
+            say("ROLLBACK")
             raise
 
     @staticmethod
-    def _run(connection: Connection, member: _Member[Any], *, alone: bool) -> None:
-        if alone:
-            member.result = member.work(connection)
-            return
-        connection.exec_driver_sql("SAVEPOINT member")
+    def _run(connection: Connection, member: _Member[Any], say: Callable[[str], Any]) -> None:
+        """One member of several, in a savepoint, so that it can fail alone."""
+        say("SAVEPOINT member")
         try:
             member.result = member.work(connection)
         except Exception as error:  # noqa: BLE001 - handed to the caller whose work it is
             member.error = error
-            connection.exec_driver_sql("ROLLBACK TO member")
-        connection.exec_driver_sql("RELEASE member")
+            say("ROLLBACK TO member")
+        say("RELEASE member")
+
+    @staticmethod
+    def _raw(connection: Connection) -> Any:
+        """The driver's own connection, for the words that need no SQLAlchemy."""
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        return raw
 
 
 def new_id(result: CursorResult[Any]) -> int:
@@ -160,6 +169,19 @@ def new_id(result: CursorResult[Any]) -> int:
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
+    """Insert a row unless one with its key exists; whether it was inserted."""
+    statement = _INSERT_ONCE.get((connection.dialect.name, table.name))
+    if statement is None:
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        statement = insert(table).on_conflict_do_nothing()
+        _INSERT_ONCE[connection.dialect.name, table.name] = statement
+    return connection.execute(statement, values).rowcount == 1
+
+
+_INSERT_ONCE: dict[tuple[str, str], Any] = {}
 
 
 def open_database(url: str, name: str, data_dir: Path) -> Database:

@@ -16,12 +16,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    func,
+    bindparam,
     insert,
     select,
     update,
 )
 
+from database.engine import insert_once
 from database.metadata import ORDERS
 from database.types import Money, Quantity, UtcTime
 from domain.model import Exchange, Mode, Order, OrderEvent, OrderState, OrderType, Product, Side
@@ -58,7 +59,6 @@ ORDER_ROWS = Table(
     ORDERS,
     Column("id", Integer, primary_key=True),
     Column("account_id", Integer, nullable=False),
-    Column("last_seq", Integer, nullable=False),
     *_order_columns(),
     UniqueConstraint("account_id", "broker", "order_id"),
     Index("ix_orders_placed", "account_id", "placed_at"),
@@ -75,6 +75,13 @@ EVENTS = Table(
     *_order_columns(),
 )
 
+NUMBERS = Table(
+    "event_numbers",
+    ORDERS,
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+)
+
 CURSORS = Table(
     "update_cursors",
     ORDERS,
@@ -84,6 +91,22 @@ CURSORS = Table(
 )
 
 _ORDER = tuple(field.name for field in fields(Order))
+_NEXT = (
+    update(NUMBERS)
+    .where(NUMBERS.c.account_id == bindparam("of"))
+    .values(last=NUMBERS.c.last + 1)
+    .returning(NUMBERS.c.last)
+)
+_ADD_EVENT = insert(EVENTS)
+_UPDATE = (
+    update(ORDER_ROWS)
+    .where(
+        ORDER_ROWS.c.account_id == bindparam("of"),
+        ORDER_ROWS.c.broker == bindparam("at_broker"),
+        ORDER_ROWS.c.order_id == bindparam("wanted"),
+    )
+    .values({name: bindparam(name) for name in (*_ORDER, "mode")})
+)
 
 
 def _order(row: RowMapping) -> Order:
@@ -129,26 +152,52 @@ def record(
     now: datetime,
 ) -> OrderEvent:
     """Keep an order's new state and its event, in one numbering. The caller has checked the transition."""
-    seq = last_seq(connection, account_id) + 1
-    values = {name: getattr(order, name) for name in _ORDER} | {"broker": broker, "mode": mode.value}
-    event = {**values, "account_id": account_id, "seq": seq, "at": now, "source": source}
-    connection.execute(insert(EVENTS).values(**event))
-    where = (
-        ORDER_ROWS.c.account_id == account_id,
-        ORDER_ROWS.c.broker == broker,
-        ORDER_ROWS.c.order_id == order.order_id,
-    )
-    row = {**values, "account_id": account_id, "last_seq": seq}
-    if connection.execute(update(ORDER_ROWS).where(*where).values(**row)).rowcount == 0:
-        connection.execute(insert(ORDER_ROWS).values(**row))
+    values = _values(account_id, broker, mode, order)
+    if not insert_once(connection, ORDER_ROWS, values):
+        connection.execute(
+            _UPDATE, values | {"of": account_id, "at_broker": broker, "wanted": order.order_id}
+        )
+    return _event(connection, values, order, source, now)
+
+
+def record_first(
+    connection: Connection, account_id: int, broker: str, mode: Mode, order: Order, source: str, now: datetime
+) -> OrderEvent | None:
+    """The same for an order nobody has heard of; None when somebody has."""
+    values = _values(account_id, broker, mode, order)
+    if not insert_once(connection, ORDER_ROWS, values):
+        return None
+    return _event(connection, values, order, source, now)
+
+
+def _values(account_id: int, broker: str, mode: Mode, order: Order) -> dict[str, Any]:
+    values = {name: getattr(order, name) for name in _ORDER}
+    return values | {"account_id": account_id, "broker": broker, "mode": mode.value}
+
+
+def _event(
+    connection: Connection, values: dict[str, Any], order: Order, source: str, now: datetime
+) -> OrderEvent:
+    account_id = int(values["account_id"])
+    seq = connection.execute(_NEXT, {"of": account_id}).scalar()
+    if seq is None:
+        connection.execute(insert(NUMBERS).values(account_id=account_id, last=1))
+        seq = 1
+    connection.execute(_ADD_EVENT, values | {"seq": seq, "at": now, "source": source})
     return OrderEvent(
-        account_id=account_id, seq=seq, order=order, at=now, source=source, mode=mode, broker=broker
+        account_id=account_id,
+        seq=seq,
+        order=order,
+        at=now,
+        source=source,
+        mode=Mode(values["mode"]),
+        broker=values["broker"],
     )
 
 
 def last_seq(connection: Connection, account_id: int) -> int:
     """The number of the account's newest event, 0 before the first."""
-    query = select(func.max(EVENTS.c.seq)).where(EVENTS.c.account_id == account_id)
+    query = select(NUMBERS.c.last).where(NUMBERS.c.account_id == account_id)
     return int(connection.execute(query).scalar() or 0)
 
 

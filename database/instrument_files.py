@@ -46,6 +46,9 @@ _COLUMNS = (
 _SELECT = f"SELECT {_COLUMNS} FROM instruments"
 _PLACES = ", ".join("?" * 14)
 
+FORMAT = 2
+"""Changes with the layout: a file of another format is made again, never read."""
+
 _MAX_ROWS = 1_000_000
 _MAX_BAD_SHARE = 0.02
 _MAX_SHRINK, _MAX_GROWTH = 0.7, 3.0
@@ -95,14 +98,23 @@ class InstrumentFile:
             )
         return found
 
-    def search(self, query: str, exchange: str | None, limit: int) -> list[Instrument]:
-        """Matches of all words, best first; the ranks are `database/instrument_search.py`'s."""
+    def search(
+        self, query: str, exchange: str | None, limit: int, known: dict[int, Instrument] | None = None
+    ) -> list[Instrument]:
+        """Matches of all words, best first; the ranks are `database/instrument_search.py`'s.
+
+        known  rows of this file read before, by number; what had to be read is added
+        """
         ids = search(self._connection, query, exchange, limit)
-        marks = ", ".join("?" * len(ids))
-        rows = self._connection.execute(
-            f"SELECT id, {_COLUMNS} FROM instruments WHERE id IN ({marks})", ids
-        ).fetchall()
-        found = {row[0]: _instrument(row[1:]) for row in rows}
+        found = {} if known is None else known
+        missing = [row_id for row_id in ids if row_id not in found]
+        if missing:
+            marks = ", ".join("?" * len(missing))
+            rows = self._connection.execute(
+                f"SELECT id, {_COLUMNS} FROM instruments WHERE id IN ({marks})", missing
+            )
+            for row in rows.fetchall():
+                found[row[0]] = _instrument(row[1:])
         return [found[row_id] for row_id in ids]
 
     def row_id(self, exchange: str, symbol: str) -> int | None:

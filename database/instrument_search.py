@@ -34,18 +34,27 @@ Line = tuple[int, str, str, str, str, str, int | None]
 
 
 def index(connection: sqlite3.Connection, lines: Iterable[Line]) -> None:
-    """Fill the search tables of a file that is being built."""
+    """Fill the search tables of a file that is being built. Blocks are numbered in the order of their first rows."""
     open_blocks: dict[str, list[tuple[int, str]]] = {}
-    number = 0
+    blocks: list[tuple[int, str, bytes, str]] = []
     for row_id, exchange, symbol, broker_symbol, name, token, strike in lines:
         block = open_blocks.setdefault(exchange, [])
         block.append((row_id, _line(symbol, broker_symbol, name, token, strike)))
         if len(block) == BLOCK:
-            number += 1
-            _write(connection, number, exchange, open_blocks.pop(exchange))
-    for exchange, block in open_blocks.items():
-        number += 1
-        _write(connection, number, exchange, block)
+            blocks.append(_block(exchange, open_blocks.pop(exchange)))
+    blocks += [_block(exchange, block) for exchange, block in open_blocks.items()]
+    blocks.sort()
+    connection.executemany(
+        "INSERT INTO search_blocks VALUES (?, ?, ?, ?, ?)",
+        (
+            (number, exchange, first, ids, body)
+            for number, (first, exchange, ids, body) in enumerate(blocks, 1)
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO search(rowid, body) VALUES (?, ?)",
+        ((number, f"{body}\n") for number, (*_, body) in enumerate(blocks, 1)),
+    )
     connection.execute("INSERT INTO search(search) VALUES ('optimize')")
 
 
@@ -77,25 +86,20 @@ def _line(symbol: str, broker_symbol: str, name: str, token: str, strike: int | 
     return "\t".join(" ".join(text.split()) for text in texts)
 
 
-def _write(
-    connection: sqlite3.Connection, number: int, exchange: str, block: Sequence[tuple[int, str]]
-) -> None:
-    body = "\n".join(line for _, line in block)
-    ids = array("I", (row_id for row_id, _ in block))
-    connection.execute(
-        "INSERT INTO search_blocks VALUES (?, ?, ?, ?, ?)", (number, exchange, ids[0], ids.tobytes(), body)
-    )
-    connection.execute("INSERT INTO search(rowid, body) VALUES (?, ?)", (number, f"{body}\n"))
+def _block(exchange: str, rows: Sequence[tuple[int, str]]) -> tuple[int, str, bytes, str]:
+    ids = array("I", (row_id for row_id, _ in rows))
+    return ids[0], exchange, ids.tobytes(), "\n".join(line for _, line in rows)
 
 
 def _exact(connection: sqlite3.Connection, word: str, exchange: str | None, limit: int) -> list[int]:
     """The symbol itself, then symbols that begin with the word."""
     where, more = ("AND exchange = ?", (exchange,)) if exchange else ("", ())
     equal = connection.execute(
-        f"SELECT id FROM instruments WHERE symbol = ? {where} ORDER BY id", (word, *more)
+        f"SELECT id FROM instruments INDEXED BY by_symbol WHERE symbol = ? {where} ORDER BY id", (word, *more)
     )
     prefix = connection.execute(
-        f"SELECT id FROM instruments WHERE symbol > ? AND symbol < ? {where} ORDER BY id LIMIT ?",
+        "SELECT id FROM instruments INDEXED BY by_symbol WHERE symbol > ? AND symbol < ?"
+        f" {where} ORDER BY id LIMIT ?",
         (word, word + _TOP, *more, limit),
     )
     return [row[0] for row in equal] + [row[0] for row in prefix]
@@ -147,15 +151,18 @@ def _candidates(
     wanted = [part for word in words if (part := _condition(connection, word, strikes.get(word))) is not None]
     if "" in wanted:
         return ()
-    where, values = [], []
-    if wanted:
-        where.append("id IN (SELECT rowid FROM search WHERE search MATCH ?)")
-        values.append(" AND ".join(wanted))
-    if exchange:
-        where.append("exchange = ?")
-        values.append(exchange)
-    clause = f"WHERE {' AND '.join(where)}" if where else ""
-    return connection.execute(f"SELECT first, ids, body FROM search_blocks {clause} ORDER BY first", values)
+    where = " AND blocks.exchange = ?" if exchange else ""
+    more = (exchange,) if exchange else ()
+    columns = "SELECT blocks.first, blocks.ids, blocks.body"
+    if not wanted:
+        return connection.execute(
+            f"{columns} FROM search_blocks AS blocks WHERE TRUE{where} ORDER BY id", more
+        )
+    return connection.execute(
+        f"{columns} FROM search CROSS JOIN search_blocks AS blocks ON blocks.id = search.rowid"
+        f" WHERE search MATCH ?{where} ORDER BY search.rowid",
+        (" AND ".join(wanted), *more),
+    )
 
 
 def _condition(connection: sqlite3.Connection, word: str, strike: str | None) -> str | None:

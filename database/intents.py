@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +24,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Update,
+    bindparam,
     insert,
     or_,
     select,
@@ -168,6 +171,9 @@ class Intent:
 
 
 _NAMES = tuple(field.name for field in fields(Intent))
+_ADD = insert(INTENTS)
+_ADD_STEP = insert(STEPS)
+_BY_ID = select(INTENTS).where(INTENTS.c.id == bindparam("wanted"))
 
 
 def _intent(row: RowMapping) -> Intent:
@@ -184,12 +190,12 @@ def _intent(row: RowMapping) -> Intent:
 
 def add(connection: Connection, intent: Intent) -> None:
     """Write the row. IntegrityError when the id or the account's idempotency key exists."""
-    connection.execute(insert(INTENTS), {name: getattr(intent, name) for name in _NAMES})
+    connection.execute(_ADD, {name: getattr(intent, name) for name in _NAMES})
     _step(connection, intent.id, intent.state, intent.created_at, "", "")
 
 
 def by_id(connection: Connection, intent_id: str) -> Intent | None:
-    row = connection.execute(select(INTENTS).where(INTENTS.c.id == intent_id)).mappings().first()
+    row = connection.execute(_BY_ID, {"wanted": intent_id}).mappings().first()
     return None if row is None else _intent(row)
 
 
@@ -258,18 +264,26 @@ def move(
     **changes: Any,
 ) -> bool:
     """Move a row from the expected state; False when it was no longer there."""
-    query = update(INTENTS).where(INTENTS.c.id == intent_id, INTENTS.c.state == expected.value)
-    if connection.execute(query.values(state=state.value, **changes)).rowcount != 1:
+    values = changes | {"state": state.value}
+    where = {"moved": intent_id, "expected": expected.value}
+    if connection.execute(_move(tuple(values)), values | where).rowcount != 1:
         return False
     _step(connection, intent_id, state, now, changes.get("code", ""), changes.get("words", ""))
     return True
+
+
+@cache
+def _move(names: tuple[str, ...]) -> Update:
+    """The conditional update of these columns, built once."""
+    where = (INTENTS.c.id == bindparam("moved"), INTENTS.c.state == bindparam("expected"))
+    return update(INTENTS).where(*where).values({name: bindparam(name) for name in names})
 
 
 def _step(
     connection: Connection, intent_id: str, state: IntentState, at: datetime, code: str, words: str
 ) -> None:
     values = {"intent_id": intent_id, "state": state.value, "at": at, "code": code, "words": words}
-    connection.execute(insert(STEPS), values)
+    connection.execute(_ADD_STEP, values)
 
 
 def steps(connection: Connection, intent_id: str) -> list[Step]:

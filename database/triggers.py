@@ -107,7 +107,7 @@ class Trigger:
     """One or two legs of which the first to fire ends the other.
 
     origin       "gtt", or "exit" for the stop, target and trail of an order or position
-    state        waiting (for the parent's fill), active, unknown (at the broker), triggered, cancelled, expired, rejected
+    state        waiting (for a fill), active, unknown (at the broker), triggered, cancelled, expired, rejected
     resident_id  the broker's own id where the broker keeps it; None: the worker watches prices
     degraded     the feed is silent and broker quotes are read instead
     """
@@ -227,7 +227,7 @@ def note(connection: Connection, trigger_id: str, **changes: Any) -> None:
 
 
 def claim(connection: Connection, trigger_id: str, leg: str, now: datetime) -> bool:
-    """Take the only right to fire: the leg fires, its sibling and the trigger are over. False when somebody was faster."""
+    """Take the only right to fire: the sibling and the trigger are over. False when somebody was faster."""
     if not move(connection, trigger_id, ACTIVE, TRIGGERED, now):
         return False
     of = TRIGGER_LEGS.c.trigger_id == trigger_id

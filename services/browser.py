@@ -35,9 +35,9 @@ def build_browser(
     clock: Clock,
     *,
     cut: time = time(3, 0),
-    ended: Callable[[list[str]], None] = lambda _hashes: None,
+    ended: Callable[[int], None] = lambda _user_id: None,
 ) -> Browser:
-    """`cut` (IST) ends sessions daily; `ended(hashes)` hears of browser sessions that were cut short."""
+    """`cut` (IST) ends sessions daily; `ended(user_id)` hears of sessions that were cut short."""
     database = databases["platform"]
     return Browser(
         sessions=BrowserSessions(database, clock, cut, ended),

@@ -49,14 +49,14 @@ def hash_cookie(cookie: str) -> str:
 
 
 class BrowserSessions:
-    """`cut` (IST) ends signed-in sessions daily; `ended(hashes)` hears of those that were cut short."""
+    """`cut` (IST) ends signed-in sessions daily; `ended(user_id)` hears of those that were cut short."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         cut: time = time(3, 0),
-        ended: Callable[[list[str]], None] = lambda _hashes: None,
+        ended: Callable[[int], None] = lambda _user_id: None,
     ) -> None:
         self._db = database
         self._clock = clock
@@ -95,13 +95,14 @@ class BrowserSessions:
             expires_at=now + GUEST_LIFETIME if user_id is None else self._next_cut(now),
         )
 
-        def work(connection: Connection) -> list[str]:
+        def work(connection: Connection) -> bool:
             rows.end_expired(connection, now)
-            over = [replaces] if replaces and rows.end(connection, replaces) else []
+            over = bool(replaces) and rows.end(connection, replaces or "")
             rows.add(connection, row)
-            return over + self._crowded_out(connection, user_id, row.hash, now)
+            return bool(self._crowded_out(connection, user_id, row.hash, now)) or over
 
-        self._tell(self._db.write(work))
+        if self._db.write(work) and user_id is not None:
+            self._ended(user_id)
         return cookie, _opened(row)
 
     def save(self, session: BrowserSession) -> bool:
@@ -136,16 +137,16 @@ class BrowserSessions:
         return row is not None and row.user_id is not None
 
     # -- ending
-    def end(self, hashed: str) -> None:
-        if self._db.write(lambda c: rows.end(c, hashed)):
-            self._tell([hashed])
+    def end(self, session: BrowserSession) -> None:
+        if self._db.write(lambda c: rows.end(c, session.hash)) and session.user_id is not None:
+            self._ended(session.user_id)
 
     def end_of_user(self, user_id: int, hashed: str) -> bool:
         """End one of a user's sessions; False when it is not theirs."""
-        if not any(session.hash == hashed for session in self.of_user(user_id)):
-            return False
-        self.end(hashed)
-        return True
+        found = next((one for one in self.of_user(user_id) if one.hash == hashed), None)
+        if found is not None:
+            self.end(found)
+        return found is not None
 
     def end_all(self, user_id: int, *, but: str | None = None) -> int:
         """End a user's sessions `but` one (a hash) and stop trusting their devices. Returns how many."""
@@ -157,17 +158,14 @@ class BrowserSessions:
             return [hashed for hashed in found if rows.end(connection, hashed)]
 
         over = self._db.write(work)
-        self._tell(over)
+        if over:
+            self._ended(user_id)
         return len(over)
 
     def of_user(self, user_id: int) -> list[BrowserSession]:
         """The one seen last first."""
         with self._db.read() as connection:
             return [_opened(row) for row in rows.of_user(connection, user_id, self._clock.now())]
-
-    def _tell(self, hashes: list[str]) -> None:
-        if hashes:
-            self._ended(hashes)
 
     # -- devices
     def knows_device(self, cookie: str, user_id: int) -> bool:

@@ -20,7 +20,7 @@ from database import approvals as approval_rows
 from database import controls as control_rows
 from database import gate_counts
 from database import intents as intent_rows
-from database.controls import Controls
+from database.controls import Controls, Kill
 from database.engine import Database
 from database.intents import Intent
 from domain.calendar_day import day_start
@@ -168,7 +168,7 @@ class Gate:
     def __init__(
         self, orders: Database, clock: Clock, read_facts: Callable[[Caller, OrderRequest], Facts]
     ) -> None:
-        """`read_facts` may raise; it is called only when a limit, a kill switch or a freeze needs it."""
+        """`read_facts` may raise; it is called only when a limit or a kill switch needs it, outside the transaction."""
         self._db = orders
         self._clock = clock
         self._read_facts = read_facts
@@ -180,20 +180,18 @@ class Gate:
 
         The new row is SENDING, QUEUED or PARKED. Raises RiskRefused, DuplicateKey.
         """
-        facts = self._facts(caller, request, instrument)
-        draft = self._draft(caller, request, admission, facts)
+        draft = self._draft(caller, request, admission)
+        facts = self._read_facts(caller, request) if request.reduce_only else None
 
         def work(connection: Connection) -> tuple[Intent, bool]:
             earlier = _earlier(connection, draft)
             if earlier is not None:
                 return earlier, False
-            controls = _lock_controls(connection, caller.account.id)
-            intent = replace(draft, reduces=draft.reduces and _room_left(connection, draft, facts))
-            _refuse_if_killed(connection, intent)
-            strategy = control_rows.load(connection, caller.account.id, request.strategy or "-")
-            for limits in (controls, *([strategy] if strategy else [])):
-                self._check_limits(connection, limits, intent, instrument, facts)
-            placed = self._place_in_line(connection, caller, intent, controls, admission)
+            controls = self._allow(connection, draft, request, instrument, facts)
+            reduces = facts is not None and _shrinks(connection, draft, facts)
+            placed = self._place_in_line(
+                connection, caller, replace(draft, reduces=reduces), controls, admission
+            )
             intent_rows.add(connection, placed)
             if admission.beside is not None:
                 admission.beside(connection, placed)
@@ -201,7 +199,35 @@ class Gate:
                 _park(connection, placed)
             return placed, True
 
-        return self._db.write(work)
+        try:
+            return self._db.write(work)
+        except _FactsNeeded:
+            facts = self._read_facts(caller, request)
+            return self._db.write(work)
+
+    def _allow(
+        self,
+        connection: Connection,
+        intent: Intent,
+        request: OrderRequest,
+        instrument: Instrument,
+        facts: Facts | None,
+    ) -> Controls:
+        """The account's limits, once nothing in them is against the order. Raises RiskRefused, _FactsNeeded."""
+        controls, strategy = control_rows.load_both(connection, intent.account_id, request.strategy)
+        if controls is None:
+            raise RiskRefused("limits_unreadable", "This account's limits cannot be read: nothing was sent.")
+        kill = control_rows.killed(connection, intent.account_id)
+        applied = [limits for limits in (controls, strategy) if limits is not None]
+        if facts is None and (kill is not None or any(_needs_facts(limits) for limits in applied)):
+            raise _FactsNeeded
+        facts = facts or Facts()
+        reduces = _shrinks(connection, intent, facts)
+        if kill is not None and not reduces:
+            raise _killed(kill)
+        for limits in applied:
+            self._check_limits(connection, limits, intent, instrument, facts, reduces=reduces)
+        return controls
 
     def admit_change(
         self, caller: Caller, intent: Intent, *, check: Callable[[Connection], None] | None = None
@@ -212,7 +238,6 @@ class Gate:
             earlier = _earlier(connection, intent)
             if earlier is not None:
                 return earlier, False
-            _lock_controls(connection, caller.account.id)
             if check is not None:
                 check(connection)
             intent_rows.add(connection, intent)
@@ -220,21 +245,7 @@ class Gate:
 
         return self._db.write(work)
 
-    # -- before the transaction
-    def _facts(self, caller: Caller, request: OrderRequest, instrument: Instrument) -> Facts:
-        with self._db.read() as connection:
-            killed = control_rows.killed(connection, caller.account.id) is not None
-            rows = [
-                control_rows.load(connection, caller.account.id, strategy)
-                for strategy in ("", request.strategy or "-")
-            ]
-        limited = any(row is not None and _needs_facts(row, request) for row in rows)
-        frozen = instrument.freeze_quantity is not None and request.quantity > instrument.freeze_quantity
-        if not (killed or limited or frozen or request.reduce_only):
-            return Facts()
-        return self._read_facts(caller, request)
-
-    def _draft(self, caller: Caller, request: OrderRequest, admission: Admission, facts: Facts) -> Intent:
+    def _draft(self, caller: Caller, request: OrderRequest, admission: Admission) -> Intent:
         now = self._clock.now()
         return Intent(
             id=new_client_order_id(),
@@ -259,7 +270,6 @@ class Gate:
             price=request.price,
             trigger_price=request.trigger_price,
             disclosed_quantity=request.disclosed_quantity,
-            reduces=_shrinks(request, facts.position),
             idempotency_key=admission.key or None,
             body_hash=admission.body_hash,
             created_at=now,
@@ -268,12 +278,19 @@ class Gate:
 
     # -- inside it
     def _check_limits(
-        self, connection: Connection, limits: Controls, intent: Intent, instrument: Instrument, facts: Facts
+        self,
+        connection: Connection,
+        limits: Controls,
+        intent: Intent,
+        instrument: Instrument,
+        facts: Facts,
+        *,
+        reduces: bool,
     ) -> None:
         _check_allowed(limits, intent)
         _check_size(limits, intent)
         self._check_counts(connection, limits, intent)
-        if intent.reduces:
+        if reduces:
             return
         _check_value(limits, intent, instrument, facts)
         _check_loss(limits, facts)
@@ -329,25 +346,23 @@ class Gate:
         )
 
 
-def _shrinks(request: OrderRequest, position: Decimal | None) -> bool:
-    """Whether the order, alone, can only bring a known position nearer to zero."""
-    return position is not None and position * request.side.sign < 0 and request.quantity <= abs(position)
+class _FactsNeeded(Exception):
+    """A limit asks for something that was not read; read it and come again."""
 
 
-def _room_left(connection: Connection, intent: Intent, facts: Facts) -> bool:
-    """Whether what is already working and on its way leaves the position large enough for this order too."""
-    assert facts.position is not None
-    return gate_counts.committed(connection, intent) + intent.quantity <= abs(facts.position)
+def _shrinks(connection: Connection, intent: Intent, facts: Facts) -> bool:
+    """Whether the order can only bring a known position nearer to zero, after all that is on its way."""
+    position = facts.position
+    if position is None or position * intent.side.sign >= 0:
+        return False
+    return gate_counts.committed(connection, intent) + intent.quantity <= abs(position)
 
 
-def _refuse_if_killed(connection: Connection, intent: Intent) -> None:
-    kill = control_rows.killed(connection, intent.account_id)
-    if kill is None or intent.reduces:
-        return
-    raise RiskRefused(
+def _killed(kill: Kill) -> RiskRefused:
+    return RiskRefused(
         "kill_switch",
-        f"The kill switch is on since {kill.engaged_at:%Y-%m-%d %H:%M:%S} UTC ({kill.reason or 'no reason given'}). "
-        "Only orders that reduce a position are taken.",
+        f"The kill switch is on since {kill.engaged_at:%Y-%m-%d %H:%M:%S} UTC "
+        f"({kill.reason or 'no reason given'}). Only orders that reduce a position are taken.",
     )
 
 
@@ -375,13 +390,6 @@ def _park(connection: Connection, intent: Intent) -> None:
     )
 
 
-def _lock_controls(connection: Connection, account_id: int) -> Controls:
-    controls = control_rows.load(connection, account_id, lock=True)
-    if controls is None:
-        raise RiskRefused("limits_unreadable", "This account's limits cannot be read: nothing was sent.")
-    return controls
-
-
 def _earlier(connection: Connection, intent: Intent) -> Intent | None:
     if intent.idempotency_key is None:
         return None
@@ -393,7 +401,7 @@ def _earlier(connection: Connection, intent: Intent) -> Intent | None:
     return earlier
 
 
-def _needs_facts(limits: Controls, request: OrderRequest) -> bool:
+def _needs_facts(limits: Controls) -> bool:
     return any(
         limit is not None for limit in (limits.max_value, limits.price_collar_percent, limits.max_day_loss)
     )

@@ -24,7 +24,7 @@ from broker.interface import InstrumentLookup
 from broker.paper.universe import fingerprint, universe
 from database import masters
 from database.engine import Database
-from database.instrument_files import InstrumentFile, build
+from database.instrument_files import FORMAT, InstrumentFile, build
 from database.masters import Master
 from domain.calendar import Calendar
 from domain.clock import IST, Clock
@@ -38,7 +38,7 @@ PAPER = "paper"
 MAX_FOUND = 500
 
 _LOOK_EVERY = 1.0
-_REMEMBERED = 50_000
+_REMEMBERED = 20_000
 _UNUSED_AFTER = timedelta(seconds=30)
 _ABANDONED_AFTER = 3600.0
 _SETTLED_AFTER = 60.0
@@ -50,12 +50,13 @@ Rows = Iterable[Instrument | BadRow]
 class _Current:
     """What one process knows of one broker's master."""
 
-    __slots__ = ("found", "looked_at", "path")
+    __slots__ = ("by_number", "found", "looked_at", "path")
 
     def __init__(self) -> None:
         self.path: Path | None = None
         self.looked_at = float("-inf")
         self.found: dict[tuple[str, str, str], Instrument] = {}
+        self.by_number: dict[int, Instrument] = {}
 
 
 class Instruments:
@@ -107,8 +108,11 @@ class Instruments:
         self, broker: str, query: str, exchange: str | None = None, limit: int = MAX_FOUND
     ) -> list[Instrument]:
         """Instruments that match every word of `query`, best first, at most 500. [] for a blank query."""
-        file = self._opened(broker)
-        return file.search(query, exchange, min(limit, MAX_FOUND)) if file else []
+        current = self._look(broker)
+        file = self._file(broker, current)
+        if len(current.by_number) > _REMEMBERED:
+            current.by_number = {}
+        return file.search(query, exchange, min(limit, MAX_FOUND), current.by_number) if file else []
 
     def expiries(
         self, broker: str, name: str, exchange: str, kind: Literal["futures", "options"]
@@ -297,7 +301,7 @@ def _loader(broker: str, format: str | None) -> Callable[[Path], Rows]:
 
 
 def _short(*parts: object) -> str:
-    return hashlib.blake2b(repr(parts).encode(), digest_size=6).hexdigest()
+    return hashlib.blake2b(repr((FORMAT, *parts)).encode(), digest_size=6).hexdigest()
 
 
 def _older(path: Path, seconds: float) -> bool:

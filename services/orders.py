@@ -138,8 +138,8 @@ class Orders:
         if not new:
             return self._replay(intent)
         if intent.state is IntentState.SENDING:
-            self.send(intent, broker, instrument)
-        return self._answer(intent.id)
+            intent = self.send(intent, broker, instrument)
+        return self._answer(intent)
 
     def modify(
         self,
@@ -257,21 +257,18 @@ class Orders:
         return instrument
 
     # -- sending
-    def send(self, intent: Intent, broker: Broker, instrument: Instrument) -> None:
-        """Hand a SENDING intent to its broker, once, and settle it; also for queued and approved ones."""
+    def send(self, intent: Intent, broker: Broker, instrument: Instrument) -> Intent:
+        """Hand a SENDING intent to its broker, once, and settle it; the row as it is then."""
         if intent.kind is IntentKind.PLACE:
             order = place_order(intent, instrument)
-            self._attempt(intent, lambda: broker.place(order))
-        elif intent.kind is IntentKind.MODIFY:
+            return self._attempt(intent, lambda: broker.place(order))
+        if intent.kind is IntentKind.MODIFY:
             change = modify_order(intent, instrument)
-            self._attempt(intent, lambda: broker.modify(change))
-        else:
-            wish = CancelOrder(
-                client_order_id=intent.id, order_id=intent.target_order_id, instrument=instrument
-            )
-            self._attempt(intent, lambda: broker.cancel(wish))
+            return self._attempt(intent, lambda: broker.modify(change))
+        wish = CancelOrder(client_order_id=intent.id, order_id=intent.target_order_id, instrument=instrument)
+        return self._attempt(intent, lambda: broker.cancel(wish))
 
-    def _attempt(self, intent: Intent, call: Callable[[], Outcome]) -> None:
+    def _attempt(self, intent: Intent, call: Callable[[], Outcome]) -> Intent:
         try:
             outcome = call()
         except (InvalidRequest, NotSupported) as error:
@@ -280,27 +277,29 @@ class Orders:
         except Exception:
             log.exception("broker call failed account=%s intent=%s", intent.account_id, intent.id)
             outcome = Ambiguous("the broker call ended without a readable answer")
-        self._settle(intent, outcome)
-        if isinstance(outcome, Ambiguous):
-            self._await_truth(intent)
+        settled = self._settle(intent, outcome)
+        return self._await_truth(settled) if settled.state is IntentState.UNKNOWN else settled
 
-    def _settle(self, intent: Intent, outcome: Outcome) -> None:
+    def _settle(self, intent: Intent, outcome: Outcome) -> Intent:
         """The one commit after the send."""
         now = self._clock.now()
-        self._db.write(lambda connection: write_outcome(connection, intent, outcome, now))
+        settled = self._db.write(lambda connection: write_outcome(connection, intent, outcome, now))
         if isinstance(outcome, Accepted) and intent.kind is IntentKind.PLACE:
             self._tell(intent.account_id)
+        return settled
 
-    def _await_truth(self, intent: Intent) -> None:
+    def _await_truth(self, intent: Intent) -> Intent:
         """Give reconciliation a few seconds before the client is told "pending"."""
         end = self._clock.monotonic() + SETTLE_WAIT
         pause = 0.1
         while self._clock.monotonic() < end:
             self._look_again(intent)
-            if self._intent(intent.id).state is not IntentState.UNKNOWN:
-                return
+            intent = self._intent(intent.id)
+            if intent.state is not IntentState.UNKNOWN:
+                break
             self._pause(pause)
             pause = min(pause * 2, 1.0)
+        return intent
 
     # -- changes
     def _change(
@@ -346,8 +345,7 @@ class Orders:
         intent, new = self._gate.admit_change(caller, intent)
         if not new:
             return self._replay(intent)
-        self.send(intent, broker, instrument)
-        return self._answer(intent.id)
+        return self._answer(self.send(intent, broker, instrument))
 
     def _cancel(self, caller: Caller, broker: Broker, order: Order, key: str, body_hash: str) -> Placed:
         instrument = self.resolve(caller.account, order.exchange, order.symbol)
@@ -407,10 +405,9 @@ class Orders:
         while intent.state is IntentState.SENDING and self._clock.monotonic() < end:
             self._pause(0.02)
             intent = self._intent(intent.id)
-        return self._answer(intent.id)
+        return self._answer(intent)
 
-    def _answer(self, intent_id: str) -> Placed:
-        intent = self._intent(intent_id)
+    def _answer(self, intent: Intent) -> Placed:
         told = intent.public_id
         if intent.state is IntentState.ACCEPTED:
             return Placed(state="accepted", order_id=told)

@@ -26,6 +26,9 @@ from services.instruments import Instruments
 from services.kill_switch import KillSwitch
 from services.market_calendar import MarketCalendar
 from services.market_data import MarketData
+from services.option_chain import OptionChains
+from services.option_greeks import OptionGreeksDesk
+from services.options import Options
 from services.order_plans import OrderPlans
 from services.order_updates import OrderUpdates
 from services.orders import Orders
@@ -61,6 +64,9 @@ class Platform:
     portfolio: Portfolio
     market_data: MarketData
     history: History
+    options: Options
+    option_chains: OptionChains
+    option_greeks: OptionGreeksDesk
     updates: OrderUpdates
     reconciler: Reconciler
     gate: Gate
@@ -115,6 +121,7 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
     reconciler = Reconciler(orders_store, clock, accounts.account, sessions, updates)
     gate = Gate(orders_store, clock, FactReader(portfolio, market_data, clock).read)
     orders = Orders(orders_store, clock, instruments, sessions, gate, look_again=reconciler.look, tell=tell)
+    options = Options(instruments, sessions, market_data)
     plan_book = PlanBook(orders_store, clock)
     order_plans = OrderPlans(plan_book, clock, accounts, orders)
     smart_orders = SmartOrders(orders_store, clock, sessions, portfolio, orders, plan_book)
@@ -135,6 +142,9 @@ def build_platform(settings: Settings, role: str = "web", clock: Clock | None = 
         portfolio=portfolio,
         market_data=market_data,
         history=History(instruments, sessions),
+        options=options,
+        option_chains=OptionChains(options, market_data, clock),
+        option_greeks=OptionGreeksDesk(options, market_data, clock),
         updates=updates,
         reconciler=reconciler,
         gate=gate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,23 +23,38 @@ from domain.model import (
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpired, Throttled
 
 
-def write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now: datetime) -> None:
-    """Settle a SENDING row by what its broker answered; a row that moved meanwhile is left alone."""
-    sending = IntentState.SENDING
+def write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now: datetime) -> Intent:
+    """Settle a SENDING row by what its broker answered; the row as it is now, also when it had moved meanwhile."""
+    state, changes = _settled(intent, outcome, now)
+    if not intent_rows.move(connection, intent.id, IntentState.SENDING, state, now, **changes):
+        current = intent_rows.by_id(connection, intent.id)
+        return intent if current is None else current
+    if isinstance(outcome, Accepted) and intent.kind is IntentKind.PLACE:
+        order = _first_sight(intent, outcome.order_id, OrderState.PENDING)
+        event_rows.record_first(
+            connection, intent.account_id, intent.broker, intent.mode, order, "place", now
+        )
+    return replace(intent, state=state, **changes)
+
+
+def _settled(intent: Intent, outcome: Outcome, now: datetime) -> tuple[IntentState, dict[str, Any]]:
+    """The state an outcome leads to, and what else changes in the row."""
+    if isinstance(outcome, Ambiguous):
+        return IntentState.UNKNOWN, {"words": outcome.words}
+    placing = intent.kind is IntentKind.PLACE
     if isinstance(outcome, Accepted):
-        changes = {"broker_order_id": outcome.order_id, "settled_at": now}
-        if intent.kind is IntentKind.PLACE and intent.told_id is None:
-            changes["told_id"] = outcome.order_id
-        if intent_rows.move(connection, intent.id, sending, IntentState.ACCEPTED, now, **changes):
-            _record_pending(connection, intent, outcome.order_id, now)
-    elif isinstance(outcome, Ambiguous):
-        intent_rows.move(connection, intent.id, sending, IntentState.UNKNOWN, now, words=outcome.words)
-    else:
-        code, words, order_id = _refusal(outcome)
-        changes = {"code": code, "words": words, "settled_at": now}
-        if order_id and intent.kind is IntentKind.PLACE:
-            changes |= {"broker_order_id": order_id, "told_id": order_id}
-        intent_rows.move(connection, intent.id, sending, IntentState.REFUSED, now, **changes)
+        told = outcome.order_id if placing and intent.told_id is None else intent.told_id
+        changes = {"broker_order_id": outcome.order_id, "told_id": told, "settled_at": now}
+        return IntentState.ACCEPTED, changes
+    code, words, order_id = _refusal(outcome)
+    stored = order_id if placing and order_id else None
+    return IntentState.REFUSED, {
+        "code": code,
+        "words": words,
+        "settled_at": now,
+        "broker_order_id": stored or intent.broker_order_id,
+        "told_id": stored or intent.told_id,
+    }
 
 
 def _refusal(outcome: Refused | Throttled | SessionExpired) -> tuple[str, str, str]:
@@ -47,15 +63,6 @@ def _refusal(outcome: Refused | Throttled | SessionExpired) -> tuple[str, str, s
     if isinstance(outcome, Throttled):
         return "THROTTLED", outcome.words or "The broker refused the order for too many requests.", ""
     return "SESSION_EXPIRED", outcome.words or "The broker session has expired; log in again.", ""
-
-
-def _record_pending(connection: Connection, intent: Intent, order_id: str, now: datetime) -> None:
-    """Show an accepted order at once, unless an update was faster."""
-    if intent.kind is not IntentKind.PLACE:
-        return
-    if event_rows.known(connection, intent.account_id, intent.broker, order_id) is None:
-        order = _first_sight(intent, order_id, OrderState.PENDING)
-        event_rows.record(connection, intent.account_id, intent.broker, intent.mode, order, "place", now)
 
 
 def _first_sight(intent: Intent, order_id: str, state: OrderState) -> Order:

@@ -90,10 +90,10 @@ class Snapshots:
         socket = self._socket()
         if socket.poll(self._budget_ms, zmq.POLLOUT):
             socket.send(_ask.encode(Ask(number, feed, list(pairs))))
-        while socket.poll(self._budget_ms):
-            answer = _answer.decode(socket.recv())
-            if answer.number == number and len(answer.entries) == len(pairs):
-                return answer.entries
+            while socket.poll(self._budget_ms):
+                answer = _answer.decode(socket.recv())
+                if answer.number == number and len(answer.entries) == len(pairs):
+                    return answer.entries
         self._quiet_until = self._monotonic() + _QUIET
         return None
 

@@ -1,7 +1,7 @@
 """The worker's watch over triggers: prices in, one order out, exactly once.
 
 Ticks come from the account's own feed; after a gap and each second the snapshot is asked, and where a feed says nothing
-for three seconds broker quotes are read (the trigger then shows `degraded`). A leg is claimed in the database before its
+for three seconds broker quotes are read (the trigger then shows `degraded`). A leg is claimed before its
 order is placed, under a key of its own, so that neither a crash nor a second engine can place it twice.
 """
 

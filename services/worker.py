@@ -27,7 +27,6 @@ from services.event_bus import BellListener
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
-from services.snapshot import Snapshots
 from services.tick_bus import TickSubscriber
 from services.trigger_engine import TriggerEngine
 
@@ -66,7 +65,7 @@ class Worker:
             platform.portfolio,
             platform.market_data,
             TickSubscriber(platform.bus),
-            Snapshots(platform.bus),
+            platform.snapshots,
         )
         self._stop = threading.Event()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

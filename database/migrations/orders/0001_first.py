@@ -71,6 +71,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "strategy", name=op.f("pk_controls")),
     )
     op.create_table(
+        "event_numbers",
+        sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_event_numbers")),
+    )
+    op.create_table(
         "intent_steps",
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("intent_id", sa.String(length=16), nullable=False),
@@ -174,7 +180,6 @@ def upgrade() -> None:
         "orders",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
-        sa.Column("last_seq", sa.Integer(), nullable=False),
         sa.Column("broker", sa.String(length=32), nullable=False),
         sa.Column("mode", sa.String(length=8), nullable=False),
         sa.Column("order_id", sa.String(length=64), nullable=False),
@@ -331,6 +336,7 @@ def downgrade() -> None:
     op.drop_table("intents")
     op.drop_index(op.f("ix_intent_steps_intent_id"), table_name="intent_steps")
     op.drop_table("intent_steps")
+    op.drop_table("event_numbers")
     op.drop_table("controls")
     op.drop_index("ix_audit_account_at", table_name="audit")
     op.drop_table("audit")
