@@ -17,7 +17,7 @@ from decimal import Decimal
 from database.types import from_units
 from domain.symbols import strike_text
 
-BLOCK = 64
+BLOCK = 16
 _MAX_TRIGRAMS = 48
 _TOP = "\U0010ffff"
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,8})?", re.ASCII)
