@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from domain.model import Instrument, ModifyOrder, OrderType, PlaceOrder, Side
+from domain.model import GttLeg, Instrument, ModifyOrder, OrderType, PlaceOrder, Side
 
 AnyOrder = TypeVar("AnyOrder", PlaceOrder, ModifyOrder)
 Bands = tuple[tuple[Decimal, Decimal], ...]
@@ -63,3 +63,11 @@ def protected(order: AnyOrder, around: float | Decimal) -> AnyOrder:
         return order
     price = protected_price(order.instrument, order.side, around)
     return replace(order, order_type=kinds[order.order_type], price=price)
+
+
+def protected_leg(leg: GttLeg, instrument: Instrument) -> GttLeg:
+    """A trigger's leg as a limit, for brokers whose triggers release nothing else: priced around its trigger."""
+    if leg.order_type is OrderType.LIMIT:
+        return leg
+    price = protected_price(instrument, leg.side, leg.trigger_price)
+    return replace(leg, order_type=OrderType.LIMIT, price=price)

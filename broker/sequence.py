@@ -18,6 +18,8 @@ from urllib.parse import urlencode
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
 
+from broker import fields
+from broker.fields import Row
 from broker.http import Call, HttpClient, NoAnswer, NotSent, Reply
 from broker.interface import Broker, BrokerSession, InstrumentLookup
 from broker.manifest import Manifest
@@ -121,6 +123,10 @@ class RestBroker(Broker):
             with attempt:
                 return self._read_once(call, parse)
         raise AssertionError("tenacity returned nothing")
+
+    def each(self, parse: Callable[[Row, InstrumentLookup], Result]) -> Callable[[object], list[Result]]:
+        """A parser of a payload that is a list of rows, from the parser of one row."""
+        return lambda payload: [parse(row, self.find) for row in fields.rows(payload)]
 
     def write(self, call: Call, parse_id: Callable[[object], str] | None = None) -> Outcome:
         """Send an order, a change or a cancel exactly once, and say what came of it.

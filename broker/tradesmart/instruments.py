@@ -9,10 +9,5 @@ from domain.model import CASH, DERIVATIVES, Instrument
 
 
 def read(path: Path) -> Iterator[Instrument | BadRow]:
-    numbered = instruments.numbered_rows(path, "*_symbols.txt*", instruments.COLUMNS)
-    rows = ((number, row and _renamed(row)) for number, row in numbered)
-    return instruments.in_paise(instruments.read_rows(rows), CASH | DERIVATIVES)
-
-
-def _renamed(row: dict[str, str]) -> dict[str, str]:
-    return {"StrikePrice" if name == "Strike" else name: cell for name, cell in row.items()}
+    rows = instruments.read(path, names={"Strike": "StrikePrice"})
+    return instruments.in_paise(rows, CASH | DERIVATIVES)

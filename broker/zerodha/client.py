@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,10 +13,11 @@ import orjson
 from broker import catalog, fields
 from broker.http import Call, Reply
 from broker.interface import BrokerSession, InstrumentLookup, Tokens
-from broker.protection import protected_price
+from broker.protection import protected_leg
 from broker.sequence import RestBroker, form
 from broker.zerodha import instruments, login, wire
 from broker.zerodha.stream import KiteStream
+from domain import model
 from domain.clock import Clock
 from domain.errors import (
     BadResponse,
@@ -31,25 +30,7 @@ from domain.errors import (
     SessionOver,
 )
 from domain.masters import BadRow
-from domain.model import (
-    CancelOrder,
-    Candle,
-    Depth,
-    Funds,
-    Gtt,
-    GttLeg,
-    Holding,
-    Instrument,
-    Margin,
-    ModifyOrder,
-    Order,
-    OrderType,
-    PlaceGtt,
-    PlaceOrder,
-    Position,
-    Quote,
-    Trade,
-)
+from domain.model import Instrument
 from domain.outcomes import Outcome, Refused
 
 # https://kite.trade/docs/connect/v3/exceptions/, read 2026-11-24
@@ -155,21 +136,21 @@ class Zerodha(RestBroker):
         )
 
     # -- orders
-    def build_place(self, order: PlaceOrder) -> Call:
+    def build_place(self, order: model.PlaceOrder) -> Call:
         body = wire.order_form(order)
         return self._call("place", "POST", "/orders/regular", kind="orders", body=body, urgent=order.urgent)
 
-    def build_modify(self, change: ModifyOrder) -> Call:
+    def build_modify(self, change: model.ModifyOrder) -> Call:
         path = self._order_path(change.order_id)
         return self._call("modify", "PUT", path, kind="orders", body=wire.modify_form(change))
 
-    def build_cancel(self, wish: CancelOrder) -> Call:
+    def build_cancel(self, wish: model.CancelOrder) -> Call:
         return self._call("cancel", "DELETE", self._order_path(wish.order_id), kind="orders", urgent=True)
 
-    def _modify(self, change: ModifyOrder) -> Outcome:
+    def _modify(self, change: model.ModifyOrder) -> Outcome:
         return self._by_variety(change.order_id, lambda: super(Zerodha, self)._modify(change))
 
-    def _cancel(self, wish: CancelOrder) -> Outcome:
+    def _cancel(self, wish: model.CancelOrder) -> Outcome:
         return self._by_variety(wish.order_id, lambda: super(Zerodha, self)._cancel(wish))
 
     def _by_variety(self, order_id: str, send: Callable[[], Outcome]) -> Outcome:
@@ -200,10 +181,10 @@ class Zerodha(RestBroker):
             self._varieties = {order_id: name for order_id, name in other.items() if name != _REGULAR}
 
     # -- triggers
-    def _place_gtt(self, wish: PlaceGtt) -> Outcome:
+    def _place_gtt(self, wish: model.PlaceGtt) -> Outcome:
         return self.write_trigger(self._call("place gtt", "POST", "/gtt/triggers", body=self._gtt(wish)))
 
-    def _modify_gtt(self, trigger_id: str, wish: PlaceGtt) -> Outcome:
+    def _modify_gtt(self, trigger_id: str, wish: model.PlaceGtt) -> Outcome:
         path = f"/gtt/triggers/{trigger_id}"
         return self.write_trigger(self._call("modify gtt", "PUT", path, body=self._gtt(wish)))
 
@@ -216,46 +197,40 @@ class Zerodha(RestBroker):
         """As `write`, for answers that carry a trigger's id."""
         return self.write(call, parse_id=lambda payload: fields.text(fields.row(payload), "trigger_id"))
 
-    def _gtt(self, wish: PlaceGtt) -> dict[str, str]:
-        return wire.gtt_form(wish, [_limited(leg, wish.instrument) for leg in wish.legs])
+    def _gtt(self, wish: model.PlaceGtt) -> dict[str, str]:
+        return wire.gtt_form(wish, [protected_leg(leg, wish.instrument) for leg in wish.legs])
 
-    def _fetch_gtts(self) -> list[Gtt]:
-        def parse(payload: object) -> list[Gtt]:
-            found = [wire.parse_gtt(row, self.find) for row in fields.rows(payload)]
+    def _fetch_gtts(self) -> list[model.Gtt]:
+        def parse(payload: object) -> list[model.Gtt]:
+            found = self.each(wire.parse_gtt)(payload)
             active = [gtt for gtt in found if gtt.status == "active"]
             return sorted(active, key=lambda gtt: str(gtt.created_at), reverse=True)
 
         return self.read(self._call("gtts", "GET", "/gtt/triggers"), parse)
 
     # -- books
-    def _fetch_orders(self) -> list[Order]:
-        def parse(payload: object) -> list[Order]:
+    def _fetch_orders(self) -> list[model.Order]:
+        def parse(payload: object) -> list[model.Order]:
             rows = fields.rows(payload)
             self._learn_varieties(rows)
             return [wire.parse_order(row, self.find) for row in rows]
 
         return self.read(self._call("orders", "GET", "/orders"), parse)
 
-    def _fetch_trades(self) -> list[Trade]:
-        return self.read(
-            self._call("trades", "GET", "/trades"),
-            lambda payload: [wire.parse_trade(row, self.find) for row in fields.rows(payload)],
-        )
+    def _fetch_trades(self) -> list[model.Trade]:
+        return self.read(self._call("trades", "GET", "/trades"), self.each(wire.parse_trade))
 
-    def _fetch_positions(self) -> list[Position]:
+    def _fetch_positions(self) -> list[model.Position]:
         call = self._call("positions", "GET", "/portfolio/positions")
         return self.read(call, lambda payload: wire.parse_positions(payload, self.find))
 
-    def _fetch_holdings(self) -> list[Holding]:
-        return self.read(
-            self._call("holdings", "GET", "/portfolio/holdings"),
-            lambda payload: [wire.parse_holding(row, self.find) for row in fields.rows(payload)],
-        )
+    def _fetch_holdings(self) -> list[model.Holding]:
+        return self.read(self._call("holdings", "GET", "/portfolio/holdings"), self.each(wire.parse_holding))
 
-    def _fetch_funds(self) -> Funds:
+    def _fetch_funds(self) -> model.Funds:
         return self.read(self._call("funds", "GET", "/user/margins"), wire.parse_funds)
 
-    def _fetch_margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+    def _fetch_margin(self, orders: Sequence[model.PlaceOrder]) -> model.Margin:
         rows = [wire.margin_row(order) for order in orders]
         if len(rows) == 1:
             return self.read(self._call("margin", "POST", "/margins/orders", json=rows), wire.parse_margin)
@@ -269,14 +244,14 @@ class Zerodha(RestBroker):
         query = [("i", wire.quote_key(instrument)) for instrument in instruments]
         return self._call("quotes", "GET", "/quote", kind="quotes", query=query)
 
-    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[Quote | None]:
+    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[model.Quote | None]:
         """What the broker does not know is silently absent from its answer."""
         found, now = fields.row(payload), self.clock.now()
         rows = [(found.get(wire.quote_key(instrument)), instrument) for instrument in instruments]
         return [wire.parse_quote(fields.row(row), i, now) if row is not None else None for row, i in rows]
 
-    def _fetch_depth(self, instrument: Instrument) -> Depth:
-        def parse(payload: object) -> Depth:
+    def _fetch_depth(self, instrument: Instrument) -> model.Depth:
+        def parse(payload: object) -> model.Depth:
             row = fields.row(payload).get(wire.quote_key(instrument))
             return wire.parse_depth(fields.row(row), instrument, self.clock.now())
 
@@ -287,7 +262,7 @@ class Zerodha(RestBroker):
         query = [("from", f"{start} 00:00:00"), ("to", f"{end} 23:59:59"), ("continuous", "0"), ("oi", "1")]
         return self._call("candles", "GET", path, kind="candles", query=query)
 
-    def parse_candles(self, payload: object, interval: str) -> list[Candle]:
+    def parse_candles(self, payload: object, interval: str) -> list[model.Candle]:
         bars = fields.row(payload).get("candles")
         if not isinstance(bars, list):
             raise ValueError("no candles")
@@ -299,11 +274,3 @@ class Zerodha(RestBroker):
         path = folder / "instruments.csv"
         self.download(self._call("instruments", "GET", "/instruments"), path, progress)
         return instruments.read(path)
-
-
-def _limited(leg: GttLeg, instrument: Instrument) -> GttLeg:
-    """Triggers release limits only: a market leg becomes a limit protected around its trigger."""
-    if leg.order_type is OrderType.LIMIT:
-        return leg
-    price: Decimal = protected_price(instrument, leg.side, leg.trigger_price)
-    return replace(leg, order_type=OrderType.LIMIT, price=price)

@@ -5,42 +5,18 @@ Sources: the broker's SDK (kiteconnect 5.2.2, read 2026-11-22) and its published
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import orjson
 
-from broker import fields
+from broker import fields, rows
 from broker.codes import CodeTable
 from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
-from domain.model import (
-    CASH,
-    Candle,
-    Depth,
-    DepthLevel,
-    Exchange,
-    Funds,
-    Gtt,
-    GttKind,
-    GttLeg,
-    Holding,
-    Instrument,
-    Margin,
-    ModifyOrder,
-    Order,
-    OrderState,
-    OrderType,
-    PlaceGtt,
-    PlaceOrder,
-    Position,
-    Product,
-    Quote,
-    Side,
-    Trade,
-)
+from domain import model
+from domain.model import CASH, Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({side: side.value for side in Side})
 ORDER_TYPE = CodeTable({kind: kind.value for kind in OrderType})
@@ -73,12 +49,14 @@ EXCHANGE = CodeTable(
     {e: e.value for e in (*CASH, *(Exchange(x) for x in ("NFO", "BFO", "CDS", "BCD", "MCX", "NCO")))}
 )
 
-_OURS = re.compile(r"[a-z0-9]{16}")
+QUOTE = {name: name for name in ("last_price", "open", "high", "low", "close", "volume", "average_price")}
+QUOTE |= {name: name for name in ("bid", "ask", "bid_quantity", "ask_quantity", "last_quantity")}
+QUOTE |= {"open_interest": "oi"}
 _OWN_PRODUCTS = frozenset(product.value for product in Product)
 
 
 # -- domain → wire
-def order_form(order: PlaceOrder) -> dict[str, str]:
+def order_form(order: model.PlaceOrder) -> dict[str, str]:
     """The body of a placement. `market_protection` -1 lets the broker bound market orders by its own table."""
     return {
         "tradingsymbol": order.instrument.broker_symbol,
@@ -91,28 +69,28 @@ def order_form(order: PlaceOrder) -> dict[str, str]:
     }
 
 
-def modify_form(change: ModifyOrder) -> dict[str, str]:
+def modify_form(change: model.ModifyOrder) -> dict[str, str]:
     """The body of a modification: the full new terms."""
     return _terms(change)
 
 
-def _terms(order: PlaceOrder | ModifyOrder) -> dict[str, str]:
+def _terms(order: model.PlaceOrder | model.ModifyOrder) -> dict[str, str]:
     terms = {
         "order_type": ORDER_TYPE.write(order.order_type),
-        "quantity": _plain(order.quantity),
-        "disclosed_quantity": _plain(order.disclosed_quantity),
+        "quantity": rows.plain(order.quantity),
+        "disclosed_quantity": rows.plain(order.disclosed_quantity),
         "validity": "DAY",
     }
     if order.order_type.has_price and order.price is not None:
-        terms["price"] = _plain(order.price)
+        terms["price"] = rows.plain(order.price)
     if order.order_type.has_trigger and order.trigger_price is not None:
-        terms["trigger_price"] = _plain(order.trigger_price)
+        terms["trigger_price"] = rows.plain(order.trigger_price)
     if order.order_type in (OrderType.MARKET, OrderType.STOP_MARKET):
         terms["market_protection"] = "-1"
     return terms
 
 
-def margin_row(order: PlaceOrder) -> dict[str, object]:
+def margin_row(order: model.PlaceOrder) -> dict[str, object]:
     """One element of a margin question; numbers are numbers here, the body is JSON."""
     return {
         "exchange": EXCHANGE.write(order.instrument.exchange),
@@ -127,7 +105,7 @@ def margin_row(order: PlaceOrder) -> dict[str, object]:
     }
 
 
-def gtt_form(wish: PlaceGtt, legs: Sequence[GttLeg]) -> dict[str, str]:
+def gtt_form(wish: model.PlaceGtt, legs: Sequence[model.GttLeg]) -> dict[str, str]:
     """The body of a trigger; `legs` are limits, as the broker takes nothing else. Two parts are JSON in the form."""
     instrument = wish.instrument
     name = {"exchange": EXCHANGE.write(instrument.exchange), "tradingsymbol": instrument.broker_symbol}
@@ -153,12 +131,12 @@ def gtt_form(wish: PlaceGtt, legs: Sequence[GttLeg]) -> dict[str, str]:
     }
 
 
-def quote_key(instrument: Instrument) -> str:
+def quote_key(instrument: model.Instrument) -> str:
     return f"{instrument.broker_exchange}:{instrument.broker_symbol}"
 
 
 # -- wire → domain
-def parse_order(row: Row, find: InstrumentLookup) -> Order:
+def parse_order(row: Row, find: InstrumentLookup) -> model.Order:
     """Read one order-book row, or the `data` of an order frame or postback: they are the same row.
 
     `order_timestamp` is when the API took it; the exchange's times are null until it answered.
@@ -172,18 +150,17 @@ def parse_order(row: Row, find: InstrumentLookup) -> Order:
     kind, product = ORDER_TYPE.get(row.get("order_type")), PRODUCT.get(row.get("product"))
     if kind is None or product is None:
         state, word = OrderState.UNKNOWN, f"{word} ({row.get('order_type')} {row.get('product')})"
-    tag = fields.maybe_text(row, "tag")
     placed = fields.ist_time(row, "order_timestamp")
-    return Order(
+    return model.Order(
         order_id=fields.text(row, "order_id"),
-        client_order_id=tag if _OURS.fullmatch(tag) else "",
+        client_order_id=rows.our_tag(row.get("tag")),
         symbol=symbol,
         exchange=exchange,
         side=SIDE.read(row.get("transaction_type")),
         quantity=quantity,
         filled=filled,
-        order_type=kind or _type_by_prices(price, trigger),
-        product=product or (Product.DELIVERY if exchange in CASH else Product.CARRY),
+        order_type=kind or rows.kind_by_prices(price, trigger),
+        product=product or rows.product_by_exchange(exchange),
         state=state,
         status_word=word,
         price=price,
@@ -196,10 +173,10 @@ def parse_order(row: Row, find: InstrumentLookup) -> Order:
     )
 
 
-def parse_trade(row: Row, find: InstrumentLookup) -> Trade:
+def parse_trade(row: Row, find: InstrumentLookup) -> model.Trade:
     """Read one trade-book row. `average_price` is this fill's price."""
     symbol, exchange = _symbol(row, find)
-    return Trade(
+    return model.Trade(
         trade_id=fields.text(row, "trade_id"),
         order_id=fields.text(row, "order_id"),
         symbol=symbol,
@@ -212,7 +189,7 @@ def parse_trade(row: Row, find: InstrumentLookup) -> Trade:
     )
 
 
-def parse_positions(payload: object, find: InstrumentLookup) -> list[Position]:
+def parse_positions(payload: object, find: InstrumentLookup) -> list[model.Position]:
     """The net list. Products that only the broker's screens have are left out: no call here can close them."""
     net = fields.rows(fields.row(payload).get("net"))
     return [
@@ -220,7 +197,7 @@ def parse_positions(payload: object, find: InstrumentLookup) -> list[Position]:
     ]
 
 
-def _position(row: Row, find: InstrumentLookup) -> Position:
+def _position(row: Row, find: InstrumentLookup) -> model.Position:
     symbol, exchange = _symbol(row, find)
     quantity = fields.decimal(row, "quantity")
     average = fields.positive(row, "average_price") if quantity else None
@@ -232,7 +209,7 @@ def _position(row: Row, find: InstrumentLookup) -> Position:
         unrealised = Decimal(0)
     elif average is not None and last is not None:
         unrealised = (last - average) * quantity * multiplier
-    return Position(
+    return model.Position(
         symbol=symbol,
         exchange=exchange,
         product=PRODUCT.read(row.get("product")),
@@ -245,12 +222,12 @@ def _position(row: Row, find: InstrumentLookup) -> Position:
     )
 
 
-def parse_holding(row: Row, find: InstrumentLookup) -> Holding:
+def parse_holding(row: Row, find: InstrumentLookup) -> model.Holding:
     """One holding. `quantity` is the net of delivered and T+1 shares; pledged ones are counted apart."""
     symbol, exchange = _symbol(row, find)
     last = fields.positive(row, "last_price")
     pledged = fields.maybe_decimal(row, "collateral_quantity") or Decimal(0)
-    return Holding(
+    return model.Holding(
         symbol=symbol,
         exchange=exchange,
         quantity=fields.quantity(row, "quantity") + pledged,
@@ -259,7 +236,7 @@ def parse_holding(row: Row, find: InstrumentLookup) -> Holding:
     )
 
 
-def parse_funds(payload: object) -> Funds:
+def parse_funds(payload: object) -> model.Funds:
     """Equity and commodity together. `available.cash` has been seen 0 on funded accounts, so it is not used."""
     available = used = collateral = realised = unrealised = Decimal(0)
     segments = [fields.row(part) for part in fields.row(payload).values() if part]
@@ -274,12 +251,12 @@ def parse_funds(payload: object) -> Funds:
         collateral += pledged
         realised += fields.decimal(spent, "m2m_realised")
         unrealised += fields.decimal(spent, "m2m_unrealised")
-    return Funds(
+    return model.Funds(
         available=available, used=used, collateral=collateral, realised=realised, unrealised=unrealised
     )
 
 
-def parse_margin(payload: object) -> Margin:
+def parse_margin(payload: object) -> model.Margin:
     """A list for one order, `{initial, final}` for a basket: only `final` has the spread's benefit."""
     if isinstance(payload, list):
         parts = fields.rows(payload)
@@ -290,41 +267,28 @@ def parse_margin(payload: object) -> Margin:
     return _margin([final], total, fields.decimal(initial, "total") - total)
 
 
-def _margin(parts: Sequence[Row], total: Decimal, benefit: Decimal | None) -> Margin:
+def _margin(parts: Sequence[Row], total: Decimal, benefit: Decimal | None) -> model.Margin:
     def of(name: str) -> Decimal:
         return sum((fields.decimal(part, name) for part in parts), Decimal(0))
 
-    return Margin(total=total, span=of("span"), exposure=of("exposure"), benefit=benefit)
+    return model.Margin(total=total, span=of("span"), exposure=of("exposure"), benefit=benefit)
 
 
-def parse_quote(row: Row, instrument: Instrument, read_at: datetime) -> Quote:
+def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Quote:
     """One value of `/quote`. Indices have no depth, volume or trade time."""
-    ohlc = fields.row(row.get("ohlc"))
     bids, asks = parse_levels(row)
-    last = fields.real(row, "last_price")
-    return Quote(
-        symbol=instrument.symbol,
-        exchange=instrument.exchange,
-        last_price=last,
-        open=fields.real(ohlc, "open"),
-        high=fields.real(ohlc, "high"),
-        low=fields.real(ohlc, "low"),
-        close=fields.real(ohlc, "close"),
-        volume=fields.whole(row, "volume"),
-        at=_maybe_time(row, "last_trade_time") or _maybe_time(row, "timestamp") or read_at,
-        bid=bids[0].price if bids else 0.0,
-        ask=asks[0].price if asks else 0.0,
-        bid_quantity=bids[0].quantity if bids else 0,
-        ask_quantity=asks[0].quantity if asks else 0,
-        open_interest=fields.whole(row, "oi"),
-        last_quantity=fields.whole(row, "last_quantity"),
-        average_price=fields.real(row, "average_price"),
-    )
+    best = {
+        f"{side}{part}": value
+        for side, levels in (("bid", bids), ("ask", asks))
+        for part, value in zip(("", "_quantity"), levels[0] if levels else (), strict=False)
+    }
+    at = _maybe_time(row, "last_trade_time") or _maybe_time(row, "timestamp") or read_at
+    return rows.quote({**row, **fields.row(row.get("ohlc")), **best}, QUOTE, instrument, at)
 
 
-def parse_depth(row: Row, instrument: Instrument, read_at: datetime) -> Depth:
+def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Depth:
     bids, asks = parse_levels(row)
-    return Depth(
+    return model.Depth(
         quote=parse_quote(row, instrument, read_at),
         bids=bids,
         asks=asks,
@@ -335,25 +299,16 @@ def parse_depth(row: Row, instrument: Instrument, read_at: datetime) -> Depth:
     )
 
 
-def parse_levels(row: Row) -> tuple[tuple[DepthLevel, ...], tuple[DepthLevel, ...]]:
-    """Bids and asks, best first, as many rows as the broker sends (zero-filled)."""
-    depth = row.get("depth")
-    if depth is None:
-        return (), ()
-    book = fields.row(depth)
-    bids, asks = (
-        tuple(
-            DepthLevel(
-                fields.real(level, "price"), fields.whole(level, "quantity"), fields.whole(level, "orders")
-            )
-            for level in fields.rows(book.get(side))
-        )
+def parse_levels(row: Row) -> tuple[tuple[model.DepthLevel, ...], ...]:
+    """Bids and asks, best first, as many rows as the broker sends (zero-filled); both empty for an index."""
+    depth = fields.row(row.get("depth") or {"buy": [], "sell": []})
+    return tuple(
+        tuple(rows.level(one, "price", "quantity", "orders") for one in fields.rows(depth.get(side)))
         for side in ("buy", "sell")
     )
-    return bids, asks
 
 
-def parse_candle(bar: object, daily: bool) -> Candle:
+def parse_candle(bar: object, daily: bool) -> model.Candle:
     """[time, open, high, low, close, volume, oi]. A day is stamped at IST midnight, ours at 00:00 UTC of that date."""
     if not isinstance(bar, list) or len(bar) < 6:
         raise FieldError("not a candle")
@@ -363,19 +318,19 @@ def parse_candle(bar: object, daily: bool) -> Candle:
         start = datetime(start.year, start.month, start.day, tzinfo=UTC)
     opened, high, low, close = (float(fields.decimal(row, name)) for name in ("open", "high", "low", "close"))
     at, volume, interest = int(start.timestamp()), fields.whole(row, "volume"), fields.whole(row, "oi")
-    return Candle(at, opened, high, low, close, volume, interest)
+    return model.Candle(at, opened, high, low, close, volume, interest)
 
 
-def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
+def parse_gtt(row: Row, find: InstrumentLookup) -> model.Gtt:
     condition = fields.row(row.get("condition"))
     symbol, exchange = _symbol(condition, find)
     triggers = condition.get("trigger_values")
     orders = fields.rows(row.get("orders"))
     if not isinstance(triggers, list) or len(triggers) != len(orders):
         raise FieldError("trigger_values and orders differ in number")
-    return Gtt(
+    return model.Gtt(
         trigger_id=fields.text(row, "id"),
-        kind=GttKind(fields.text(row, "type")),
+        kind=model.GttKind(fields.text(row, "type")),
         status=fields.text(row, "status").lower(),
         symbol=symbol,
         exchange=exchange,
@@ -387,8 +342,8 @@ def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
     )
 
 
-def _gtt_leg(order: Row, trigger: object) -> GttLeg:
-    return GttLeg(
+def _gtt_leg(order: Row, trigger: object) -> model.GttLeg:
+    return model.GttLeg(
         trigger_price=fields.decimal({"trigger_values": trigger}, "trigger_values"),
         side=SIDE.read(order.get("transaction_type")),
         quantity=fields.quantity(order, "quantity"),
@@ -404,12 +359,7 @@ def _state(row: Row) -> tuple[OrderState, str]:
 
 
 def _symbol(row: Row, find: InstrumentLookup) -> tuple[str, Exchange]:
-    """Our symbol and exchange; the broker's own spelling for what its master no longer lists."""
-    exchange, name = fields.text(row, "exchange"), fields.text(row, "tradingsymbol")
-    instrument = find(exchange, name)
-    if instrument is not None:
-        return instrument.symbol, instrument.exchange
-    return name, EXCHANGE.read(exchange)
+    return rows.named(fields.text(row, "exchange"), fields.text(row, "tradingsymbol"), find, EXCHANGE)
 
 
 def _unknown_product(row: Row) -> bool:
@@ -417,16 +367,5 @@ def _unknown_product(row: Row) -> bool:
     return PRODUCT.get(row.get("product")) is None
 
 
-def _type_by_prices(price: Decimal | None, trigger: Decimal | None) -> OrderType:
-    if trigger is not None:
-        return OrderType.STOP_LIMIT if price is not None else OrderType.STOP_MARKET
-    return OrderType.LIMIT if price is not None else OrderType.MARKET
-
-
 def _maybe_time(row: Row, name: str) -> datetime | None:
     return fields.ist_time(row, name) if row.get(name) else None
-
-
-def _plain(number: Decimal) -> str:
-    """A number as digits, without exponent or needless zeros."""
-    return f"{number.normalize():f}" if number else "0"

@@ -148,7 +148,8 @@ class NorenSimulator(Simulator):
             return self._token(data)
         if route == "QuickAuth":
             return self._quick_auth(data)
-        self._check_token(request, key)
+        if route not in ("ForgotPassword", "FgtPwdOTP"):
+            self._check_token(request, key)
         handler = self._handlers().get(route)
         if handler is None:
             raise NorenError("Invalid Input : unknown route", 404)

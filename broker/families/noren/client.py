@@ -16,30 +16,13 @@ from broker.families.noren import instruments, login, wire
 from broker.families.noren.stream import NorenStream
 from broker.http import Call, Reply
 from broker.interface import Tokens
-from broker.protection import protected_price
+from broker.protection import protected_leg
 from broker.sequence import RestBroker
+from domain import model
 from domain.clock import IST, Clock
 from domain.errors import BadResponse, BrokerError, OrderNotFound, OrderRejected, RateLimited, SessionOver
 from domain.masters import BadRow
-from domain.model import (
-    CancelOrder,
-    Candle,
-    Depth,
-    Funds,
-    Gtt,
-    Holding,
-    Instrument,
-    InstrumentKind,
-    Margin,
-    ModifyOrder,
-    Order,
-    OrderType,
-    PlaceGtt,
-    PlaceOrder,
-    Position,
-    Quote,
-    Trade,
-)
+from domain.model import Instrument
 from domain.outcomes import Outcome
 
 EVERY_ROUTE = frozenset({"*"})
@@ -132,22 +115,22 @@ class NorenBroker(RestBroker):
         return fields.text(row, "norenordno" if "norenordno" in row else "result")
 
     # -- orders
-    def build_place(self, order: PlaceOrder) -> Call:
+    def build_place(self, order: model.PlaceOrder) -> Call:
         data = {"ordersource": "API", **wire.order_data(order), **self.place_extra}
         return self._call("PlaceOrder", data, kind="orders", urgent=order.urgent)
 
-    def build_modify(self, change: ModifyOrder) -> Call:
+    def build_modify(self, change: model.ModifyOrder) -> Call:
         return self._call("ModifyOrder", {"ordersource": "API", **wire.modify_data(change)}, kind="orders")
 
-    def build_cancel(self, wish: CancelOrder) -> Call:
+    def build_cancel(self, wish: model.CancelOrder) -> Call:
         data = {"ordersource": "API", "norenordno": wish.order_id}
         return self._call("CancelOrder", data, kind="orders", urgent=True)
 
     # -- triggers
-    def _place_gtt(self, wish: PlaceGtt) -> Outcome:
+    def _place_gtt(self, wish: model.PlaceGtt) -> Outcome:
         return self._trigger("PlaceGTTOrder", self._gtt(wish))
 
-    def _modify_gtt(self, trigger_id: str, wish: PlaceGtt) -> Outcome:
+    def _modify_gtt(self, trigger_id: str, wish: model.PlaceGtt) -> Outcome:
         return self._trigger("ModifyGTTOrder", {"al_id": trigger_id, **self._gtt(wish)})
 
     def _cancel_gtt(self, trigger_id: str) -> Outcome:
@@ -157,48 +140,45 @@ class NorenBroker(RestBroker):
         call = self._call(route, {"ordersource": "API", **data})
         return self.write(call, parse_id=lambda payload: wire.trigger_id(fields.row(payload)))
 
-    def _gtt(self, wish: PlaceGtt) -> dict[str, object]:
+    def _gtt(self, wish: model.PlaceGtt) -> dict[str, object]:
         (leg,) = wish.legs
-        if leg.order_type is not OrderType.LIMIT:
-            price = protected_price(wish.instrument, leg.side, leg.trigger_price)
-            leg = replace(leg, order_type=OrderType.LIMIT, price=price)
-        return wire.gtt_data(wish, leg)
+        return wire.gtt_data(wish, protected_leg(leg, wish.instrument))
 
-    def _fetch_gtts(self) -> list[Gtt]:
-        def parse(payload: object) -> list[Gtt]:
+    def _fetch_gtts(self) -> list[model.Gtt]:
+        def parse(payload: object) -> list[model.Gtt]:
             return [wire.parse_gtt(row, self.find) for row in reversed(fields.rows(payload))]
 
         return self.read(self._call("GetPendingGTTOrder", {}), parse)
 
     # -- books
-    def _fetch_orders(self) -> list[Order]:
+    def _fetch_orders(self) -> list[model.Order]:
         """The book comes newest first."""
 
-        def parse(payload: object) -> list[Order]:
+        def parse(payload: object) -> list[model.Order]:
             found = [wire.parse_order(row, self.find) for row in reversed(fields.rows(payload))]
             return sorted(found, key=lambda order: order.placed_at)
 
         return self.read(self._call("OrderBook", {}), parse)
 
-    def _fetch_trades(self) -> list[Trade]:
-        def parse(payload: object) -> list[Trade]:
+    def _fetch_trades(self) -> list[model.Trade]:
+        def parse(payload: object) -> list[model.Trade]:
             found = [wire.parse_trade(row, self.find) for row in reversed(fields.rows(payload))]
             return sorted(found, key=lambda trade: trade.traded_at)
 
         return self.read(self._call("TradeBook", {}), parse)
 
-    def _fetch_positions(self) -> list[Position]:
+    def _fetch_positions(self) -> list[model.Position]:
         call = self._call("PositionBook", {})
         return self.read(call, lambda payload: wire.parse_positions(payload, self.find))
 
-    def _fetch_holdings(self) -> list[Holding]:
-        def parse(payload: object) -> list[Holding]:
+    def _fetch_holdings(self) -> list[model.Holding]:
+        def parse(payload: object) -> list[model.Holding]:
             rows = fields.rows(payload)
             return [wire.parse_holding(row, self.find, self.holding_parts, self.holding_less) for row in rows]
 
         return self.read(self._call("Holdings", {"prd": "C"}), parse)
 
-    def _fetch_funds(self) -> Funds:
+    def _fetch_funds(self) -> model.Funds:
         funds = self.read(self._call("Limits", {}), wire.parse_funds)
         if not self.pnl_from_positions:
             return funds
@@ -207,16 +187,16 @@ class NorenBroker(RestBroker):
         open_now = sum((row.unrealised or Decimal(0) for row in rows), Decimal(0))
         return replace(funds, realised=booked, unrealised=open_now)
 
-    def _fetch_margin(self, orders: Sequence[PlaceOrder]) -> Margin:
+    def _fetch_margin(self, orders: Sequence[model.PlaceOrder]) -> model.Margin:
         rows = [wire.margin_data(order) for order in orders]
         if self.margin_route == "GetBasketMargin":
             data = {**rows[0], "basketlists": rows[1:]} if len(rows) > 1 else rows[0]
             return self.read(
                 self._call("GetBasketMargin", data),
-                lambda payload: Margin(total=fields.decimal(fields.row(payload), "marginused")),
+                lambda payload: model.Margin(total=fields.decimal(fields.row(payload), "marginused")),
             )
         totals = self._each(self._order_margin, rows)
-        return Margin(total=sum(totals, Decimal(0)))
+        return model.Margin(total=sum(totals, Decimal(0)))
 
     def _order_margin(self, row: Mapping[str, object]) -> Decimal:
         def parse(payload: object) -> Decimal:
@@ -232,12 +212,12 @@ class NorenBroker(RestBroker):
             "GetQuotes", {"exch": one.broker_exchange, "token": one.broker_token}, kind="quotes"
         )
 
-    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[Quote | None]:
+    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[model.Quote | None]:
         (one,) = instruments
         return [wire.parse_quote(fields.row(payload), one, self.clock.now()) if payload else None]
 
-    def _fetch_depth(self, instrument: Instrument) -> Depth:
-        def parse(payload: object) -> Depth:
+    def _fetch_depth(self, instrument: Instrument) -> model.Depth:
+        def parse(payload: object) -> model.Depth:
             return wire.parse_depth(fields.row(payload), instrument, self.clock.now())
 
         return self.read(self.build_quotes([instrument]), parse)
@@ -247,7 +227,7 @@ class NorenBroker(RestBroker):
         last = int(datetime(end.year, end.month, end.day, tzinfo=IST).timestamp()) + 86_399
         if code == _DAILY:
             # Indices go by the name that the house shows, all else by its trading symbol.
-            index = instrument.kind is InstrumentKind.INDEX
+            index = instrument.kind is model.InstrumentKind.INDEX
             name = instrument.name if index else instrument.broker_symbol
             data = {"sym": f"{instrument.broker_exchange}:{name}", "from": str(first), "to": str(last)}
             return self._call("EODChartData", data, kind="candles")
@@ -256,14 +236,16 @@ class NorenBroker(RestBroker):
             "TPSeries", {**data, "st": str(first), "et": str(last), "intrv": code}, kind="candles"
         )
 
-    def parse_candles(self, payload: object, interval: str) -> list[Candle]:
+    def parse_candles(self, payload: object, interval: str) -> list[model.Candle]:
         if not isinstance(payload, list):
             raise ValueError("not a list of bars")
         if interval == "D":
             return [bar for bar in map(wire.parse_day, payload) if bar is not None]
         return [wire.parse_bar(row) for row in fields.rows(payload)]
 
-    def _fetch_candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
+    def _fetch_candles(
+        self, instrument: Instrument, interval: str, start: date, end: date
+    ) -> list[model.Candle]:
         """Days end with yesterday at some houses; today's comes from the quote when it is missing."""
         bars = super()._fetch_candles(instrument, interval, start, end)
         today = self.clock.now().astimezone(IST).date()
@@ -274,7 +256,7 @@ class NorenBroker(RestBroker):
         if quote is None or quote.at.astimezone(IST).date() != today or not quote.open:
             return bars
         day = (quote.open, quote.high, quote.low, quote.last_price)
-        return [*bars, Candle(midnight, *day, quote.volume, quote.open_interest)]
+        return [*bars, model.Candle(midnight, *day, quote.volume, quote.open_interest)]
 
     # -- the master
     def _fetch_instruments(

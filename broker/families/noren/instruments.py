@@ -7,7 +7,7 @@ Source: the public files of 2025-10 that carry the columns named below.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -22,7 +22,7 @@ from domain.symbols import MONTHS, build, cash_symbol, clean_base
 
 Row = dict[str, str]
 
-COLUMNS = {
+_COLUMNS = {
     "Exchange": True,
     "Token": True,
     "LotSize": True,
@@ -47,21 +47,31 @@ _UNLISTED = (
 """Indices that are quoted though the BSE file does not list them; their tokens are the exchange's."""
 
 
-def read(path: Path) -> Iterator[Instrument | BadRow]:
-    """Every row of the file, or of every `*_symbols.txt*` in the folder. Raises DamagedMaster."""
-    return read_rows(numbered_rows(path, "*_symbols.txt*", COLUMNS))
+def read(
+    path: Path,
+    *,
+    pattern: str = "*_symbols.txt*",
+    names: Mapping[str, str] | None = None,
+    assumed: Mapping[str, str] | None = None,
+) -> Iterator[Instrument | BadRow]:
+    """Every row of the file, or of the folder's files together. Raises DamagedMaster.
 
-
-def numbered_rows(path: Path, pattern: str, columns: dict[str, bool]) -> Iterator[tuple[int, Row | None]]:
-    """The rows of the file, or of the folder's files together. Raises DamagedMaster when there is none."""
+    names    a house's own column names -> the family's; assumed  cells of columns that its files do not have
+    """
+    ours, given = dict(names or {}), dict(assumed or {})
+    theirs = {name: own for own, name in ours.items()}
+    columns = {theirs.get(name, name): needed for name, needed in _COLUMNS.items() if name not in given}
     files = sorted(path.glob(pattern)) if path.is_dir() else [path]
     if not files:
         raise DamagedMaster(f"the folder holds no {pattern} file")
-    for file in files:
-        yield from csv_rows(file, columns)
+    numbered = (pair for file in files for pair in csv_rows(file, columns))
+    return _read_rows(
+        (number, row and given | {ours.get(name, name): cell for name, cell in row.items()})
+        for number, row in numbered
+    )
 
 
-def read_rows(numbered: Iterable[tuple[int, Row | None]]) -> Iterator[Instrument | BadRow]:
+def _read_rows(numbered: Iterable[tuple[int, Row | None]]) -> Iterator[Instrument | BadRow]:
     """What rows under the family's column names mean, with the indices that no file lists."""
     seen: set[str] = set()
     for number, row in numbered:
@@ -78,6 +88,24 @@ def in_paise(rows: Iterable[Instrument | BadRow], exchanges: Container[str]) -> 
         if isinstance(row, Instrument) and row.exchange in exchanges:
             row = replace(row, tick_size=row.tick_size / 100)
         yield row
+
+
+def ticks_from_facts(rows: Iterable[Instrument | BadRow]) -> Iterator[Instrument | BadRow]:
+    """The rows of a house that writes no tick sizes, with the exchanges' own where the facts have them."""
+    for row in rows:
+        if isinstance(row, Instrument) and (tick := _known_tick(row)) is not None:
+            row = replace(row, tick_size=tick)
+        yield row
+
+
+def _known_tick(one: Instrument) -> Decimal | None:
+    if one.expiry is None:
+        security = facts.security(one.exchange, one.symbol)
+        return security.tick_size if security else None
+    underlying = facts.underlying(one.exchange, one.name)
+    if underlying is None:
+        return None
+    return underlying.option_tick if one.kind.is_option else underlying.future_tick
 
 
 def _read_row(number: int, row: Row | None) -> Instrument | BadRow:

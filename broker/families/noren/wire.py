@@ -6,7 +6,6 @@ https://finserv-docs.pages.dev/gtt and https://zebumyntapi.web.app/OAuth/GTT%20O
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,35 +13,13 @@ from urllib.parse import quote_plus
 
 import orjson
 
-from broker import fields
+from broker import fields, rows
 from broker.codes import CodeTable
 from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
+from domain import model
 from domain.clock import IST
-from domain.model import (
-    CASH,
-    Candle,
-    Depth,
-    DepthLevel,
-    Exchange,
-    Funds,
-    Gtt,
-    GttKind,
-    GttLeg,
-    Holding,
-    Instrument,
-    ModifyOrder,
-    Order,
-    OrderState,
-    OrderType,
-    PlaceGtt,
-    PlaceOrder,
-    Position,
-    Product,
-    Quote,
-    Side,
-    Trade,
-)
+from domain.model import Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({Side.BUY: "B", Side.SELL: "S"})
 ORDER_TYPE = CodeTable(
@@ -84,7 +61,11 @@ EXCHANGE = CodeTable(
     | {Exchange.NCDEX: "NCX"}
 )
 
-_OURS = re.compile(r"[a-z0-9]{16}")
+QUOTE = {
+    "last_price": "lp", "open": "o", "high": "h", "low": "l", "close": "c", "volume": "v", "bid": "bp1",
+    "ask": "sp1", "bid_quantity": "bq1", "ask_quantity": "sq1", "open_interest": "oi", "last_quantity": "ltq",
+    "average_price": "ap",
+}  # fmt: skip
 _OWN_PRODUCTS = frozenset({"C", "M", "I"})
 _WHEN = "%H:%M:%S %d-%m-%Y"
 _ABOVE, _BELOW = "LTP_A_O", "LTP_B_O"
@@ -97,64 +78,64 @@ def body(data: dict[str, object], key: str = "") -> bytes:
 
 
 # -- domain → wire
-def order_data(order: PlaceOrder) -> dict[str, object]:
+def order_data(order: model.PlaceOrder) -> dict[str, object]:
     """What is placed, without who places it."""
     return {
         "trantype": SIDE.write(order.side),
         "prd": PRODUCT.write(order.product),
         **_terms(order),
-        "trgprc": _plain(order.trigger_price),
+        "trgprc": rows.plain(order.trigger_price),
         "remarks": order.client_order_id,
         **({"algo_id": order.algo_id} if order.algo_id else {}),
     }
 
 
-def modify_data(change: ModifyOrder) -> dict[str, object]:
+def modify_data(change: model.ModifyOrder) -> dict[str, object]:
     """A trigger price of 0 on a limit is refused ("Trigger price invalid"), so it is sent for stops alone."""
-    trigger = {"trgprc": _plain(change.trigger_price)} if change.order_type.has_trigger else {}
+    trigger = {"trgprc": rows.plain(change.trigger_price)} if change.order_type.has_trigger else {}
     return {"norenordno": change.order_id, **_terms(change), **trigger}
 
 
-def _terms(order: PlaceOrder | ModifyOrder) -> dict[str, object]:
+def _terms(order: model.PlaceOrder | model.ModifyOrder) -> dict[str, object]:
     return {
         "exch": EXCHANGE.write(order.instrument.exchange),
         "tsym": quote_plus(order.instrument.broker_symbol),
-        "qty": _plain(order.quantity),
-        "dscqty": _plain(order.disclosed_quantity),
+        "qty": rows.plain(order.quantity),
+        "dscqty": rows.plain(order.disclosed_quantity),
         "prctyp": ORDER_TYPE.write(order.order_type),
-        "prc": _plain(order.price if order.order_type.has_price else None),
+        "prc": rows.plain(order.price if order.order_type.has_price else None),
         "ret": "DAY",
     }
 
 
-def margin_data(order: PlaceOrder) -> dict[str, object]:
+def margin_data(order: model.PlaceOrder) -> dict[str, object]:
     """One order of a margin question."""
-    asked = _terms(order) | {"trgprc": _plain(order.trigger_price), "prd": PRODUCT.write(order.product)}
+    asked = _terms(order) | {"trgprc": rows.plain(order.trigger_price), "prd": PRODUCT.write(order.product)}
     asked["trantype"] = SIDE.write(order.side)
     return {name: asked[name] for name in asked if name not in ("dscqty", "ret")}
 
 
-def gtt_data(wish: PlaceGtt, leg: GttLeg) -> dict[str, object]:
+def gtt_data(wish: model.PlaceGtt, leg: model.GttLeg) -> dict[str, object]:
     """One trigger with its order: above the last price or below it, by where the trigger lies."""
     return {
         "tsym": quote_plus(wish.instrument.broker_symbol),
         "exch": EXCHANGE.write(wish.instrument.exchange),
         "ai_t": _ABOVE if leg.trigger_price > wish.last_price else _BELOW,
         "validity": "GTT",
-        "d": _plain(leg.trigger_price),
+        "d": rows.plain(leg.trigger_price),
         "remarks": "",
         "trantype": SIDE.write(leg.side),
         "prctyp": ORDER_TYPE.write(leg.order_type),
         "prd": PRODUCT.write(leg.product),
         "ret": "DAY",
-        "qty": _plain(leg.quantity),
-        "prc": _plain(leg.price),
+        "qty": rows.plain(leg.quantity),
+        "prc": rows.plain(leg.price),
         "dscqty": "0",
     }
 
 
 # -- wire → domain
-def parse_order(row: Row, find: InstrumentLookup) -> Order:
+def parse_order(row: Row, find: InstrumentLookup) -> model.Order:
     """Read one OrderBook row, or an `om` frame, which names the product `pcode`.
 
     `fillshares` and `avgprc` are absent, not zero, on an untouched order.
@@ -170,18 +151,18 @@ def parse_order(row: Row, find: InstrumentLookup) -> Order:
     kind, product = ORDER_TYPE.get(row.get("prctyp")), PRODUCT.get(code)
     if kind is None or product is None:
         state, word = OrderState.UNKNOWN, f"{word} ({row.get('prctyp')} {code})"
-    kind = kind or (OrderType.STOP_LIMIT if trigger else OrderType.LIMIT)
+    kind = kind or rows.kind_by_prices(price, trigger)
     updated = fields.ist_time(row, "norentm", _WHEN)
-    return Order(
+    return model.Order(
         order_id=fields.text(row, "norenordno"),
-        client_order_id=_tag(row),
+        client_order_id=rows.our_tag(row.get("remarks")),
         symbol=symbol,
         exchange=exchange,
         side=SIDE.read(row.get("trantype")),
         quantity=quantity,
         filled=filled,
         order_type=kind,
-        product=product or (Product.DELIVERY if exchange in CASH else Product.CARRY),
+        product=product or rows.product_by_exchange(exchange),
         state=state,
         status_word=word,
         price=price if kind.has_price else None,
@@ -194,10 +175,10 @@ def parse_order(row: Row, find: InstrumentLookup) -> Order:
     )
 
 
-def parse_trade(row: Row, find: InstrumentLookup) -> Trade:
+def parse_trade(row: Row, find: InstrumentLookup) -> model.Trade:
     """Read one TradeBook row: `flqty` and `flprc` are this fill's, `fillshares` and `avgprc` the whole order's."""
     symbol, exchange = _symbol(row, find)
-    return Trade(
+    return model.Trade(
         trade_id=fields.text(row, "flid"),
         order_id=fields.text(row, "norenordno"),
         symbol=symbol,
@@ -210,7 +191,7 @@ def parse_trade(row: Row, find: InstrumentLookup) -> Trade:
     )
 
 
-def parse_positions(payload: object, find: InstrumentLookup) -> list[Position]:
+def parse_positions(payload: object, find: InstrumentLookup) -> list[model.Position]:
     """Net positions. Products of the houses' own screens are left out: no call here can close them."""
     rows = fields.rows(payload)
     return [
@@ -220,13 +201,13 @@ def parse_positions(payload: object, find: InstrumentLookup) -> list[Position]:
     ]
 
 
-def _position(row: Row, find: InstrumentLookup) -> Position:
+def _position(row: Row, find: InstrumentLookup) -> model.Position:
     """`netavgprc` is 0 on a closed row; profit is `rpnl` booked and `urmtom` open."""
     symbol, exchange = _symbol(row, find)
     quantity = fields.decimal(row, "netqty")
     last = fields.positive(row, "lp")
     instrument = find(fields.text(row, "exch"), fields.text(row, "tsym"))
-    return Position(
+    return model.Position(
         symbol=symbol,
         exchange=exchange,
         product=PRODUCT.read(row.get("prd")),
@@ -239,7 +220,9 @@ def _position(row: Row, find: InstrumentLookup) -> Position:
     )
 
 
-def parse_holding(row: Row, find: InstrumentLookup, parts: Sequence[str], less: Sequence[str]) -> Holding:
+def parse_holding(
+    row: Row, find: InstrumentLookup, parts: Sequence[str], less: Sequence[str]
+) -> model.Holding:
     """One holding under its NSE name where it has one. Shares stand in several pots; a pot not named is empty."""
     listed = fields.rows(row.get("exch_tsym"))
     if not listed:
@@ -251,7 +234,7 @@ def parse_holding(row: Row, find: InstrumentLookup, parts: Sequence[str], less: 
         return fields.maybe_decimal(row, name) or Decimal(0)
 
     whole = sum((pot(name) for name in parts), max(pot("npoadqty"), pot("dpqty")))
-    return Holding(
+    return model.Holding(
         symbol=symbol,
         exchange=exchange,
         quantity=whole - sum((pot(name) for name in less), Decimal(0)),
@@ -259,12 +242,12 @@ def parse_holding(row: Row, find: InstrumentLookup, parts: Sequence[str], less: 
     )
 
 
-def parse_funds(payload: object) -> Funds:
+def parse_funds(payload: object) -> model.Funds:
     """Limits: what is there less what is used. `rpnl` counts losses as positive here, unlike in positions."""
     row = fields.row(payload)
     used = fields.maybe_decimal(row, "marginused") or Decimal(0)
     paid_in = fields.maybe_decimal(row, "payin") or Decimal(0)
-    return Funds(
+    return model.Funds(
         available=fields.decimal(row, "cash") + paid_in - used,
         used=used,
         collateral=fields.maybe_decimal(row, "brkcollamt") or Decimal(0),
@@ -273,41 +256,18 @@ def parse_funds(payload: object) -> Funds:
     )
 
 
-def parse_quote(row: Row, instrument: Instrument, read_at: datetime) -> Quote:
+def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Quote:
     """GetQuotes; `c` is the previous close. What did not happen today is absent."""
-    return Quote(
-        symbol=instrument.symbol,
-        exchange=instrument.exchange,
-        last_price=float(fields.decimal(row, "lp")),
-        open=fields.real(row, "o"),
-        high=fields.real(row, "h"),
-        low=fields.real(row, "l"),
-        close=fields.real(row, "c"),
-        volume=fields.whole(row, "v"),
-        at=_traded_at(row) or read_at,
-        bid=fields.real(row, "bp1"),
-        ask=fields.real(row, "sp1"),
-        bid_quantity=fields.whole(row, "bq1"),
-        ask_quantity=fields.whole(row, "sq1"),
-        open_interest=fields.whole(row, "oi"),
-        last_quantity=fields.whole(row, "ltq"),
-        average_price=fields.real(row, "ap"),
-    )
+    fields.decimal(row, "lp")
+    return rows.quote(row, QUOTE, instrument, _traded_at(row) or read_at)
 
 
-def parse_depth(row: Row, instrument: Instrument, read_at: datetime) -> Depth:
+def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Depth:
     bids, asks = (
-        tuple(
-            DepthLevel(
-                fields.real(row, f"{side}p{n}"),
-                fields.whole(row, f"{side}q{n}"),
-                fields.whole(row, f"{side}o{n}"),
-            )
-            for n in range(1, 6)
-        )
+        tuple(rows.level(row, f"{side}p{n}", f"{side}q{n}", f"{side}o{n}") for n in range(1, 6))
         for side in "bs"
     )
-    return Depth(
+    return model.Depth(
         quote=parse_quote(row, instrument, read_at),
         bids=bids,
         asks=asks,
@@ -318,14 +278,14 @@ def parse_depth(row: Row, instrument: Instrument, read_at: datetime) -> Depth:
     )
 
 
-def parse_bar(row: Row) -> Candle:
+def parse_bar(row: Row) -> model.Candle:
     """One TPSeries row; `ssboe` is the epoch second at which the bar opened."""
     opened, high, low, close = (float(fields.decimal(row, name)) for name in ("into", "inth", "intl", "intc"))
     start = int(fields.decimal(row, "ssboe"))
-    return Candle(start, opened, high, low, close, fields.whole(row, "intv"), fields.whole(row, "oi"))
+    return model.Candle(start, opened, high, low, close, fields.whole(row, "intv"), fields.whole(row, "oi"))
 
 
-def parse_day(text: object) -> Candle | None:
+def parse_day(text: object) -> model.Candle | None:
     """One EODChartData row, which is JSON inside a string. Rows of zeros are days without trade: None."""
     row = fields.row(orjson.loads(text) if isinstance(text, str) else text)
     day = datetime.strptime(fields.text(row, "time"), "%d-%b-%Y").replace(tzinfo=UTC)
@@ -333,7 +293,7 @@ def parse_day(text: object) -> Candle | None:
     if not (opened or high or low or close):
         return None
     volume, interest = fields.whole(row, "intv"), fields.whole(row, "oi")
-    return Candle(int(day.timestamp()), opened, high, low, close, volume, interest)
+    return model.Candle(int(day.timestamp()), opened, high, low, close, volume, interest)
 
 
 def trigger_id(row: Row) -> str:
@@ -341,11 +301,11 @@ def trigger_id(row: Row) -> str:
     return fields.text(row, "al_id" if "al_id" in row else "Al_id")
 
 
-def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
+def parse_gtt(row: Row, find: InstrumentLookup) -> model.Gtt:
     """Read one pending trigger; field names come in either case."""
     low = {name.lower(): value for name, value in row.items()}
     symbol, exchange = _symbol(low, find)
-    leg = GttLeg(
+    leg = model.GttLeg(
         trigger_price=fields.decimal(low, "d"),
         side=SIDE.read(low.get("trantype")),
         quantity=fields.quantity(low, "qty"),
@@ -353,9 +313,9 @@ def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
         order_type=ORDER_TYPE.read(low.get("prctyp")),
         price=fields.positive(low, "prc"),
     )
-    return Gtt(
+    return model.Gtt(
         trigger_id=trigger_id(row),
-        kind=GttKind.SINGLE,
+        kind=model.GttKind.SINGLE,
         status="active",
         symbol=symbol,
         exchange=exchange,
@@ -364,17 +324,7 @@ def parse_gtt(row: Row, find: InstrumentLookup) -> Gtt:
 
 
 def _symbol(row: Row, find: InstrumentLookup) -> tuple[str, Exchange]:
-    """Our symbol and exchange; the house's own spelling for what its master no longer lists."""
-    exchange, name = fields.text(row, "exch"), fields.text(row, "tsym")
-    instrument = find(exchange, name)
-    if instrument is not None:
-        return instrument.symbol, instrument.exchange
-    return name, EXCHANGE.read(exchange)
-
-
-def _tag(row: Row) -> str:
-    remarks = row.get("remarks")
-    return remarks if isinstance(remarks, str) and _OURS.fullmatch(remarks) else ""
+    return rows.named(fields.text(row, "exch"), fields.text(row, "tsym"), find, EXCHANGE)
 
 
 def _epoch(row: Row, name: str) -> datetime | None:
@@ -389,8 +339,3 @@ def _traded_at(row: Row) -> datetime | None:
     if row.get("ltt") and row.get("ltd"):
         return fields.ist_time({"at": f"{row['ltt']} {row['ltd']}"}, "at", _WHEN)
     return _epoch(row, "ft")
-
-
-def _plain(number: Decimal | None) -> str:
-    """A number as digits, "0" when there is none: every field of an order must be there."""
-    return f"{number.normalize():f}" if number else "0"

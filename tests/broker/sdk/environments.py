@@ -16,23 +16,27 @@ ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 
 
-def python_with(name: str, *packages: str, python: str = sys.executable) -> Path:
-    """The interpreter of an environment that has these packages; made when it is not there. Skips when it cannot be."""
+def python_with(name: str, *packages: str, bare: tuple[str, ...] = (), python: str = sys.executable) -> Path:
+    """The interpreter of an environment that has these packages; made when it is not there. Skips when it cannot be.
+
+    bare  packages put in without what they declare to need
+    """
     home = ROOT / "var" / "sdk" / name
     inside = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = home / "installed.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == list(packages):
+    if stamp.exists() and json.loads(stamp.read_text()) == [*packages, *bare]:
         return inside
     uv = [sys.executable, "-m", "uv"]
     steps = (
         [*uv, "venv", "-q", "--clear", str(home), "--python", python],
         [*uv, "pip", "install", "-q", "--python", str(inside), *packages],
+        *([[*uv, "pip", "install", "-q", "--no-deps", "--python", str(inside), *bare]] if bare else []),
     )
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, timeout=300)
         if done.returncode:
             pytest.skip(f"{name} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
-    stamp.write_text(json.dumps(list(packages)))
+    stamp.write_text(json.dumps([*packages, *bare]))
     return inside
 
 

@@ -1,0 +1,63 @@
+"""What brokers' rows have in common, once: naming an instrument, our tag, plain numbers, quotes by a field map."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from broker import fields
+from broker.codes import CodeTable
+from broker.fields import Row
+from broker.interface import InstrumentLookup
+from domain.model import CASH, DepthLevel, Exchange, Instrument, OrderType, Product, Quote
+
+_OURS = re.compile(r"[a-z0-9]{16}")
+_COUNTS = frozenset({"volume", "bid_quantity", "ask_quantity", "open_interest", "last_quantity"})
+
+
+def plain(number: Decimal | None) -> str:
+    """A number as digits, without exponent or needless zeros; "0" when there is none."""
+    return f"{number.normalize():f}" if number else "0"
+
+
+def our_tag(value: object) -> str:
+    """The client order id that a tag field carries; "" for anybody else's words."""
+    return value if isinstance(value, str) and _OURS.fullmatch(value) else ""
+
+
+def named(
+    exchange: str, name: str, find: InstrumentLookup, codes: CodeTable[Exchange]
+) -> tuple[str, Exchange]:
+    """Our symbol and exchange; the broker's own spelling for what its master no longer lists."""
+    instrument = find(exchange, name)
+    if instrument is not None:
+        return instrument.symbol, instrument.exchange
+    return name, codes.read(exchange)
+
+
+def kind_by_prices(price: Decimal | None, trigger: Decimal | None) -> OrderType:
+    """What the prices of an order say of its type, for a row whose type we cannot read."""
+    if trigger is not None:
+        return OrderType.STOP_LIMIT if price is not None else OrderType.STOP_MARKET
+    return OrderType.LIMIT if price is not None else OrderType.MARKET
+
+
+def product_by_exchange(exchange: Exchange) -> Product:
+    """What is held over night on an exchange, for a row whose product we cannot read."""
+    return Product.DELIVERY if exchange in CASH else Product.CARRY
+
+
+def quote(row: Row, names: Mapping[str, str], instrument: Instrument, at: datetime) -> Quote:
+    """A Quote from a flat row. `names`: our field -> the broker's; what is absent did not happen and is 0."""
+    shown = {
+        ours: fields.whole(row, theirs) if ours in _COUNTS else fields.real(row, theirs)
+        for ours, theirs in names.items()
+    }
+    return Quote(symbol=instrument.symbol, exchange=instrument.exchange, at=at, **shown)  # type: ignore[arg-type]
+
+
+def level(row: Row, price: str, quantity: str, orders: str) -> DepthLevel:
+    """One price level, by the broker's three field names."""
+    return DepthLevel(fields.real(row, price), fields.whole(row, quantity), fields.whole(row, orders))
