@@ -6,6 +6,7 @@ A bell can be lost (nobody listens yet, the forwarder restarts), so whoever list
 from __future__ import annotations
 
 import contextlib
+import selectors
 import threading
 from typing import Final, Protocol
 
@@ -48,19 +49,37 @@ class Bell(Protocol):
 
 
 class EventBus:
-    """Rings bells for every process. Any thread may use it; it never waits and needs no listener."""
+    """Rings bells for every process. Any thread may use it; it never waits and needs no listener.
+
+    A publisher hears of every subscription on the bus, and libzmq keeps what it hears (8 KiB a word) until the
+    socket is used; a thread of its own does that, so that a process that rings nothing does not grow.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._socket: Socket = bus.publisher()
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._keep_small, name="bells", daemon=True).start()
 
     def ring(self, topic: str) -> None:
         with self._lock:
             self._socket.send(topic.encode(), zmq.NOBLOCK)
 
     def close(self) -> None:
+        """The thread ends within a second."""
         with self._lock:
+            self._closed.set()
             self._socket.close()
+
+    def _keep_small(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(int(self._socket.getsockopt(zmq.FD)), selectors.EVENT_READ)
+            while True:
+                selector.select(1.0)
+                with self._lock:
+                    if self._closed.is_set() or self._socket.closed:
+                        return
+                    self._socket.getsockopt(zmq.EVENTS)
 
 
 class BellListener:
