@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from broker import fields
+from broker import facts, fields
 from broker.codes import CodeTable
 from broker.fields import Row
 from broker.interface import InstrumentLookup
-from domain.model import CASH, DepthLevel, Exchange, Instrument, OrderType, Product, Quote
+from domain.model import CASH, DepthLevel, Exchange, Instrument, InstrumentKind, OrderType, Product, Quote
+from domain.symbols import build
 
 _OURS = re.compile(r"[a-z0-9]{16}")
 _COUNTS = frozenset({"volume", "bid_quantity", "ask_quantity", "open_interest", "last_quantity"})
@@ -61,3 +63,39 @@ def quote(row: Row, names: Mapping[str, str], instrument: Instrument, at: dateti
 def level(row: Row, price: str, quantity: str, orders: str) -> DepthLevel:
     """One price level, by the broker's three field names."""
     return DepthLevel(fields.real(row, price), fields.whole(row, quantity), fields.whole(row, orders))
+
+
+class Wire(NamedTuple):
+    """How a broker names an instrument."""
+
+    symbol: str
+    exchange: str
+    token: str
+
+
+def contract(
+    exchange: Exchange,
+    kind: InstrumentKind,
+    name: str,
+    expiry: date,
+    strike: Decimal | None,
+    lot_size: int,
+    tick_size: Decimal,
+    wire: Wire,
+) -> Instrument:
+    """A future or an option from what a master says of it, with what only our facts know of its underlying."""
+    return Instrument(
+        symbol=build(name, kind, expiry, strike),
+        exchange=exchange,
+        kind=kind,
+        name=name,
+        lot_size=lot_size,
+        tick_size=tick_size,
+        broker_symbol=wire.symbol,
+        broker_exchange=wire.exchange,
+        broker_token=wire.token,
+        expiry=expiry,
+        strike=strike,
+        freeze_quantity=facts.freeze_quantity(exchange, name, option=kind.is_option, lot_size=lot_size),
+        contract_value=facts.contract_value(exchange, name, lot_size),
+    )

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from broker import facts
 from broker.master_file import csv_rows, number_of, text_of, whole_of
+from broker.rows import Wire, contract
 from domain.masters import BadRow
 from domain.model import CASH, Exchange, Instrument, InstrumentKind
-from domain.symbols import build, cash_symbol, clean_base
+from domain.symbols import cash_symbol, clean_base
 
 Row = dict[str, str]
 
@@ -115,22 +116,9 @@ def _index(number: int, row: Row) -> Instrument | BadRow:
 def _contract(exchange: Exchange, kind: InstrumentKind, row: Row) -> Instrument:
     expiry, lot = _day(row["expiry"]), whole_of(row["lot_size"])
     strike = number_of(row["strike"]) if kind.is_option else None
-    name = row["name"] or _underlying(row)
-    return Instrument(
-        symbol=build(name, kind, expiry, strike),
-        exchange=exchange,
-        kind=kind,
-        name=name,
-        lot_size=lot,
-        tick_size=number_of(row["tick_size"]),
-        broker_symbol=text_of(row["tradingsymbol"]),
-        broker_exchange=row["exchange"],
-        broker_token=text_of(row["instrument_token"]),
-        expiry=expiry,
-        strike=strike,
-        freeze_quantity=facts.freeze_quantity(exchange, name, option=kind.is_option, lot_size=lot),
-        contract_value=facts.contract_value(exchange, name, lot),
-    )
+    wire = Wire(text_of(row["tradingsymbol"]), row["exchange"], text_of(row["instrument_token"]))
+    name, tick = row["name"] or _underlying(row), number_of(row["tick_size"])
+    return contract(exchange, kind, name, expiry, strike, lot, tick, wire)
 
 
 def _underlying(row: Row) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from broker import facts
 from broker.master_file import csv_rows, number_of, text_of, whole_of
+from broker.rows import Wire, contract
 from domain.masters import BadRow, DamagedMaster
 from domain.model import CASH, Exchange, Instrument, InstrumentKind
-from domain.symbols import MONTHS, build, cash_symbol, clean_base
+from domain.symbols import MONTHS, cash_symbol, clean_base
 
 Row = dict[str, str]
 
@@ -162,21 +163,8 @@ def _contract(exchange: Exchange, row: Row) -> Instrument:
     expiry, lot = _day(row["Expiry"]), whole_of(row["LotSize"])
     strike = number_of(row["StrikePrice"]) if kind.is_option else None
     name = _bfo_underlying(row, kind, strike) if exchange is Exchange.BFO else text_of(row["Symbol"])
-    return Instrument(
-        symbol=build(name, kind, expiry, strike),
-        exchange=exchange,
-        kind=kind,
-        name=name,
-        lot_size=lot,
-        tick_size=number_of(row["TickSize"]),
-        broker_symbol=text_of(row["TradingSymbol"]),
-        broker_exchange=row["Exchange"],
-        broker_token=text_of(row["Token"]),
-        expiry=expiry,
-        strike=strike,
-        freeze_quantity=facts.freeze_quantity(exchange, name, option=kind.is_option, lot_size=lot),
-        contract_value=facts.contract_value(exchange, name, lot),
-    )
+    wire = Wire(text_of(row["TradingSymbol"]), row["Exchange"], text_of(row["Token"]))
+    return contract(exchange, kind, name, expiry, strike, lot, number_of(row["TickSize"]), wire)
 
 
 def _bfo_underlying(row: Row, kind: InstrumentKind, strike: Decimal | None) -> str:

@@ -65,8 +65,8 @@ def portfolio(kite):
     found["converted"] = kite.convert_position("NSE", "INFY", "BUY", "day", 1, "MIS", "CNC")
     found["margins"] = [kite.margins()["equity"]["net"], kite.margins("equity")["net"]]
     found["profile"] = kite.profile()["user_id"]
-    order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "variety": "regular", "product": "CNC",
-                 "order_type": "LIMIT", "quantity": 1, "price": 1500}  # fmt: skip
+    order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "variety": "regular"}
+    order |= {"product": "CNC", "order_type": "LIMIT", "quantity": 1, "price": 1500}
     found["order_margin"] = kite.order_margins([order])[0]["total"]
     found["basket"] = sorted(kite.basket_order_margins([order, order], mode="compact"))
     found["note"] = len(kite.get_virtual_contract_note([order]))

@@ -40,8 +40,8 @@ def log_in():
 
 
 def orders(api):
-    limit = dict(buy_or_sell="B", product_type="I", exchange="NSE", tradingsymbol="INFY-EQ", quantity=1,
-                 discloseqty=0, price_type="LMT", retention="DAY", remarks="mine")  # fmt: skip
+    limit = {"buy_or_sell": "B", "product_type": "I", "exchange": "NSE", "tradingsymbol": "INFY-EQ"}
+    limit |= {"quantity": 1, "discloseqty": 0, "price_type": "LMT", "retention": "DAY", "remarks": "mine"}
     filled = api.place_order(**limit, price=1600.0, trigger_price=None)["norenordno"]
     open_one = api.place_order(**limit, price=1400.0)["norenordno"]
     stop = api.place_order(**{**limit, "price_type": "SL-LMT"}, price=1620.0, trigger_price=1610.0)[
