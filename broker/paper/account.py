@@ -245,14 +245,20 @@ class Account:
         unpaid: list[BookedOrder] = []
         for side in (Side.BUY, Side.SELL):
             covers = line.closable(side) > 0
-            if not line.working[side] or not (covers or line.covering[side]):
-                line.covering[side] = covers
-                continue
+            if line.working[side] and (covers or line.covering[side]):
+                late = self._reserve_all(line, side, at)
+                covers = covers or bool(late)
+                unpaid += late
             line.covering[side] = covers
-            needs = line.needs(side, self.terms)
-            for order, need in sorted(needs, key=lambda pair: pair[1] - pair[0].reserved > 0):
-                if need - order.reserved > max(ZERO, self.available):
-                    unpaid.append(order)
-                else:
-                    self._set_reserve(order, need, at)
+        return unpaid
+
+    def _reserve_all(self, line: Line, side: Side, at: datetime) -> list[BookedOrder]:
+        """Give back first, then set aside, oldest first; returns the orders for which nothing was left."""
+        unpaid = []
+        needs = line.needs(side, self.terms)
+        for order, need in sorted(needs, key=lambda pair: pair[1] > pair[0].reserved):
+            if need > order.reserved and need - order.reserved > self.available:
+                unpaid.append(order)
+            else:
+                self._set_reserve(order, need, at)
         return unpaid

@@ -28,7 +28,7 @@ class BookedOrder:
 
     number    its place in time, over all accounts
     version   grows with each change of terms; what a ladder remembers of an older one is void
-    fresh     not yet met a tick since it was entered or changed: it takes the market's price, not its own
+    fresh     still on its way through the market: a tick fills it at the market's price, not at its own
     """
 
     account: str

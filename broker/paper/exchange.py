@@ -139,7 +139,7 @@ class PaperExchange:
         line.working[side][order.order_id] = order
         account.tell(order, now, OrderState.OPEN)
         self._trade(account, order, Fill(order.remaining, price), now)
-        self._rebalance(account, order, now)
+        self.rebalance(account, order.line, now)
 
     # -- placing
     def _once(
@@ -260,7 +260,18 @@ class PaperExchange:
             if not fires(order, picture):
                 return []
             order.triggered = True
-        return fills(order, picture, account.terms, _limit(order))
+        return self._take_offers(account, order, picture)
+
+    @staticmethod
+    def _take_offers(account: Account, order: BookedOrder, picture: Picture) -> list[Fill]:
+        """What a coming order gets. One that took all that is shown goes on taking; else its rest waits."""
+        limit = _limit(order)
+        order.fresh = (
+            limit is not None
+            and account.terms.fill is FillMode.DEPTH
+            and picture.is_within(limit, order.side)
+        )
+        return fills(order, picture, account.terms, limit)
 
     def _take(self, account: Account, order: BookedOrder, at_once: list[Fill], now: datetime) -> None:
         order.line.working[order.side][order.order_id] = order
@@ -275,7 +286,7 @@ class PaperExchange:
         if order.state.is_working:
             account.reserve(order, now)
             self._book(account, order.instrument).add(order)
-        self._rebalance(account, order, now)
+        self.rebalance(account, order.line, now)
 
     # -- changing and ending
     def _modify(self, account: Account, change: ModifyOrder, now: datetime) -> Outcome:
@@ -332,10 +343,11 @@ class PaperExchange:
         """Take a working order out of the market in a final state."""
         self._book(account, order.instrument).remove(order)
         account.end(order, state, now, reason)
-        self._rebalance(account, order, now)
+        self.rebalance(account, order.line, now)
 
-    def _rebalance(self, account: Account, order: BookedOrder, now: datetime) -> None:
-        while unpaid := account.rebalance(order.line, now):
+    def rebalance(self, account: Account, line: Line, now: datetime) -> None:
+        """Let a line's orders reserve what they need now; the newest of those that cannot be paid ends."""
+        while unpaid := account.rebalance(line, now):
             newest = max(unpaid, key=lambda one: one.number)
             self._book(account, newest.instrument).remove(newest)
             account.end(
@@ -358,20 +370,19 @@ class PaperExchange:
                 return
             order.triggered = True
             account.tell(order, picture.at, OrderState.OPEN)
-            got = fills(order, picture, account.terms, _limit(order))
+            got = self._take_offers(account, order, picture)
         elif order.fresh or order.takes_any_price:
-            got = fills(order, picture, account.terms, _limit(order))
+            got = self._take_offers(account, order, picture)
         else:
             waited = resting_fill(order, picture, account.terms)
             got = [waited] if waited else []
-        order.fresh = False
         for fill in got:
             if not account.can_pay(order, fill):
                 self.end(account, order, OrderState.CANCELLED, picture.at, _NO_FUNDS)
                 return
             self._trade(account, order, fill, picture.at)
         if got:
-            self._rebalance(account, order, picture.at)
+            self.rebalance(account, order.line, picture.at)
 
     def _trade(self, account: Account, order: BookedOrder, fill: Fill, at: datetime) -> None:
         trade_id = self._numbers.trade(at)

@@ -61,6 +61,11 @@ class Picture:
         """The price at which `side` trades at once; the last price when nobody stands there."""
         return next((price for price, _ in self.against(side)), self.last_price)
 
+    def is_within(self, limit: Decimal, side: Side) -> bool:
+        """Whether a limit reaches every level shown, and there is one."""
+        worst = [price for price, _ in self.against(side)][-1:]
+        return bool(worst) and _within(worst[0], limit, side)
+
     @classmethod
     def of_tick(cls, tick: Tick, tick_size: Decimal, at: datetime) -> Picture:
         bids, asks = (tick.bids, tick.asks) if tick.bids or tick.asks else _top(tick)

@@ -176,12 +176,16 @@ def reset(venue: PaperExchange, name: str, now: datetime) -> int:
 def change_terms(venue: PaperExchange, name: str, changes: dict[str, str], now: datetime) -> dict[str, str]:
     """Change an account's terms for what is asked from now on; returns all of them. Raises InvalidRequest.
 
-    A new starting capital is what the next reset gives; open positions keep the margin they block.
+    A new starting capital is what the next reset gives; open positions keep the margin they block, resting
+    orders reserve by the new terms.
     """
     account = venue.account(name, now)
     if changes:
         terms = account.terms.changed(changes)
         _move_books(venue, account, terms)
+        for line in account.lines.values():
+            line.covering = dict.fromkeys(line.covering, True)
+            venue.rebalance(account, line, now)
         account.record = replace(account.record, terms={**account.record.terms, **changes})
         venue.outbox.accounts[name] = account
     return account.terms.texts()
