@@ -46,7 +46,7 @@ _COLUMNS = (
 _SELECT = f"SELECT {_COLUMNS} FROM instruments"
 _PLACES = ", ".join("?" * 14)
 
-FORMAT = 3
+FORMAT = 4
 """Changes with the layout: a file of another format is made again, never read."""
 
 _MAX_ROWS = 1_000_000

@@ -1,9 +1,10 @@
 """Finding instruments by words: how the index of a master is laid out, and the ranked query over it.
 
-Every row is one line of text (symbol, broker's symbol, name, token, strike); lines stand in blocks, a block's rows are
-one exchange's, in the order of the answer (shorter symbol, then alphabet). An FTS5 trigram index says which blocks can
-hold all words; those are read and checked word by word, so an answer is exact and its cost stays bounded: indexing rows
-instead made common words (a strike, CE) cost tens of milliseconds.
+A row is two lines of text: its symbol, and all that is searched in it (symbol, broker's symbol, name, token, strike).
+Lines stand in small blocks, a block's rows are one exchange's, and rows and blocks follow the order of the answer
+(shorter symbol, then alphabet). FTS5 trigram indexes say which blocks can hold all words; those are read and checked
+word by word, so an answer is exact and its cost stays bounded: with rows indexed instead of blocks, common words
+(a strike, CE) cost tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from database.types import from_units
@@ -19,14 +20,18 @@ from domain.symbols import strike_text
 
 BLOCK = 16
 _MAX_TRIGRAMS = 48
+_MAX_ALTERNATIVES = 400
 _TOP = "\U0010ffff"
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d{1,8})?", re.ASCII)
 
-SCHEMA = """
+_INDEX = "content='', detail='none', tokenize='trigram case_sensitive 1'"
+SCHEMA = f"""
 CREATE TABLE search_blocks(id INTEGER PRIMARY KEY, exchange TEXT NOT NULL, first INTEGER NOT NULL, ids BLOB NOT NULL,
-    body TEXT NOT NULL);
-CREATE VIRTUAL TABLE search USING fts5(body, content='', detail='none', tokenize='trigram case_sensitive 1');
-CREATE VIRTUAL TABLE search_words USING fts5vocab('search', 'row');
+    symbols TEXT NOT NULL, texts TEXT NOT NULL);
+CREATE VIRTUAL TABLE search_symbols USING fts5(line, {_INDEX});
+CREATE VIRTUAL TABLE search_texts USING fts5(line, {_INDEX});
+CREATE VIRTUAL TABLE search_symbols_words USING fts5vocab('search_symbols', 'row');
+CREATE VIRTUAL TABLE search_texts_words USING fts5vocab('search_texts', 'row');
 """
 
 Line = tuple[int, str, str, str, str, str, int | None]
@@ -35,27 +40,23 @@ Line = tuple[int, str, str, str, str, str, int | None]
 
 def index(connection: sqlite3.Connection, lines: Iterable[Line]) -> None:
     """Fill the search tables of a file that is being built. Blocks are numbered in the order of their first rows."""
-    open_blocks: dict[str, list[tuple[int, str]]] = {}
-    blocks: list[tuple[int, str, bytes, str]] = []
+    open_blocks: dict[str, list[tuple[int, str, str]]] = {}
+    blocks: list[tuple[int, str, bytes, str, str]] = []
     for row_id, exchange, symbol, broker_symbol, name, token, strike in lines:
         block = open_blocks.setdefault(exchange, [])
-        block.append((row_id, _line(symbol, broker_symbol, name, token, strike)))
+        block.append((row_id, symbol, _line(symbol, broker_symbol, name, token, strike)))
         if len(block) == BLOCK:
             blocks.append(_block(exchange, open_blocks.pop(exchange)))
     blocks += [_block(exchange, block) for exchange, block in open_blocks.items()]
     blocks.sort()
-    connection.executemany(
-        "INSERT INTO search_blocks VALUES (?, ?, ?, ?, ?)",
-        (
-            (number, exchange, first, ids, body)
-            for number, (first, exchange, ids, body) in enumerate(blocks, 1)
-        ),
-    )
-    connection.executemany(
-        "INSERT INTO search(rowid, body) VALUES (?, ?)",
-        ((number, f"{body}\n") for number, (*_, body) in enumerate(blocks, 1)),
-    )
-    connection.execute("INSERT INTO search(search) VALUES ('optimize')")
+    numbered = [(number, exchange, first, *rest) for number, (first, exchange, *rest) in enumerate(blocks, 1)]
+    connection.executemany("INSERT INTO search_blocks VALUES (?, ?, ?, ?, ?, ?)", numbered)
+    for table, column in (("search_symbols", 4), ("search_texts", 5)):
+        connection.executemany(
+            f"INSERT INTO {table}(rowid, line) VALUES (?, ?)",
+            ((row[0], f"{row[column]}\n\n") for row in numbered),
+        )
+        connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
 
 
 def search(connection: sqlite3.Connection, query: str, exchange: str | None, limit: int) -> list[int]:
@@ -71,10 +72,10 @@ def search(connection: sqlite3.Connection, query: str, exchange: str | None, lim
     best = _exact(connection, words[0], exchange, limit) if len(words) == 1 else []
     if len(best) >= limit:
         return best[:limit]
-    inside, elsewhere = _scan(connection, words, exchange, limit)
     ranked = dict.fromkeys(best)
-    ranked.update(dict.fromkeys(inside))
-    ranked.update(dict.fromkeys(elsewhere))
+    ranked.update(dict.fromkeys(_inside(connection, words, exchange, limit)))
+    if len(ranked) < limit:
+        ranked.update(dict.fromkeys(_elsewhere(connection, words, exchange, limit)))
     return list(ranked)[:limit]
 
 
@@ -86,9 +87,15 @@ def _line(symbol: str, broker_symbol: str, name: str, token: str, strike: int | 
     return "\t".join(" ".join(text.split()) for text in texts)
 
 
-def _block(exchange: str, rows: Sequence[tuple[int, str]]) -> tuple[int, str, bytes, str]:
-    ids = array("I", (row_id for row_id, _ in rows))
-    return ids[0], exchange, ids.tobytes(), "\n".join(line for _, line in rows)
+def _block(exchange: str, rows: Sequence[tuple[int, str, str]]) -> tuple[int, str, bytes, str, str]:
+    ids = array("I", (row_id for row_id, _, _ in rows))
+    return (
+        ids[0],
+        exchange,
+        ids.tobytes(),
+        "\n".join(row[1] for row in rows),
+        "\n".join(row[2] for row in rows),
+    )
 
 
 def _exact(connection: sqlite3.Connection, word: str, exchange: str | None, limit: int) -> list[int]:
@@ -105,15 +112,39 @@ def _exact(connection: sqlite3.Connection, word: str, exchange: str | None, limi
     return [row[0] for row in equal] + [row[0] for row in prefix]
 
 
-def _scan(
+def _inside(
     connection: sqlite3.Connection, words: Sequence[str], exchange: str | None, limit: int
-) -> tuple[list[int], list[int]]:
-    """Ids of rows whose symbol holds every word, and of other rows that match; each ascending, at most `limit`."""
+) -> list[int]:
+    """Rows whose symbol holds every word, ascending."""
+    blocks = _candidates(connection, "symbols", words, {}, exchange)
+    return _collect(blocks, words, {}, limit, lambda line: True)
+
+
+def _elsewhere(
+    connection: sqlite3.Connection, words: Sequence[str], exchange: str | None, limit: int
+) -> list[int]:
+    """Rows that match, but not by their symbol alone, ascending."""
     strikes = {word: text for word in words if (text := _other_spelling(word)) is not None}
-    inside: list[int] = []
-    elsewhere: list[int] = []
-    for first, ids, body in _candidates(connection, words, strikes, exchange):
-        if len(inside) >= limit and first > inside[-1]:
+
+    def not_inside(line: str) -> bool:
+        symbol = line.partition("\t")[0]
+        return not all(word in symbol for word in words)
+
+    blocks = _candidates(connection, "texts", words, strikes, exchange)
+    return _collect(blocks, words, strikes, limit, not_inside)
+
+
+def _collect(
+    blocks: Iterable[tuple[int, bytes, str]],
+    words: Sequence[str],
+    strikes: dict[str, str],
+    limit: int,
+    keep: Callable[[str], bool],
+) -> list[int]:
+    """The first `limit` rows with a line that holds every word and is to be kept; reads no block it need not."""
+    found: list[int] = []
+    for first, ids, body in blocks:
+        if len(found) >= limit and first > found[-1]:
             break
         if not all(word in body or word in strikes for word in words):
             continue
@@ -122,12 +153,10 @@ def _scan(
         for word in words:
             hits = _matching(lines, hits, word, strikes.get(word))
         numbers = array("I", ids)
-        for hit in hits:
-            symbol = lines[hit].partition("\t")[0]
-            (inside if all(word in symbol for word in words) else elsewhere).append(numbers[hit])
-        if len(inside) >= limit:
-            inside = sorted(inside)[:limit]
-    return sorted(inside)[:limit], sorted(elsewhere)[:limit]
+        found += [numbers[hit] for hit in hits if keep(lines[hit])]
+        if len(found) >= limit:
+            found = sorted(found)[:limit]
+    return sorted(found)[:limit]
 
 
 def _matching(lines: Sequence[str], hits: Iterable[int], word: str, strike: str | None) -> list[int]:
@@ -145,41 +174,50 @@ def _other_spelling(word: str) -> str | None:
 
 
 def _candidates(
-    connection: sqlite3.Connection, words: Sequence[str], strikes: dict[str, str], exchange: str | None
+    connection: sqlite3.Connection,
+    column: str,
+    words: Sequence[str],
+    strikes: dict[str, str],
+    exchange: str | None,
 ) -> Iterable[tuple[int, bytes, str]]:
-    """(first id, ids, body) of every block that can hold all words, in the order of their first ids."""
-    wanted = [part for word in words if (part := _condition(connection, word, strikes.get(word))) is not None]
+    """(first id, ids, lines) of every block that can hold all words, in the order of their first ids."""
+    wanted = [
+        part
+        for word in words
+        if (part := _condition(connection, column, word, strikes.get(word))) is not None
+    ]
     if "" in wanted:
         return ()
     where = " AND blocks.exchange = ?" if exchange else ""
     more = (exchange,) if exchange else ()
-    columns = "SELECT blocks.first, blocks.ids, blocks.body"
+    columns = f"SELECT blocks.first, blocks.ids, blocks.{column}"
     if not wanted:
         return connection.execute(
             f"{columns} FROM search_blocks AS blocks WHERE TRUE{where} ORDER BY id", more
         )
+    table = f"search_{column}"
     return connection.execute(
-        f"{columns} FROM search CROSS JOIN search_blocks AS blocks ON blocks.id = search.rowid"
-        f" WHERE search MATCH ?{where} ORDER BY search.rowid",
+        f"{columns} FROM {table} CROSS JOIN search_blocks AS blocks ON blocks.id = {table}.rowid"
+        f" WHERE {table} MATCH ?{where} ORDER BY {table}.rowid",
         (" AND ".join(wanted), *more),
     )
 
 
-def _condition(connection: sqlite3.Connection, word: str, strike: str | None) -> str | None:
+def _condition(connection: sqlite3.Connection, column: str, word: str, strike: str | None) -> str | None:
     """What the index can say of one word: an FTS5 expression, "" when no block has it, None when it can say nothing."""
-    texts = [word] if strike is None else [word, f"\t{strike}"]
     parts = []
-    for text in texts:
-        if len(text) == 2:
-            found = connection.execute(
-                "SELECT term FROM search_words WHERE term >= ? AND term < ?", (text, text + _TOP)
-            )
-            parts.append(" OR ".join(_quoted(row[0]) for row in found))
-        elif len(text) > 2:
+    for text in [word] if strike is None else [word, f"\t{strike}"]:
+        if len(text) > 2:
             trigrams = {text[i : i + 3] for i in range(min(len(text) - 2, _MAX_TRIGRAMS))}
             parts.append(" AND ".join(_quoted(trigram) for trigram in sorted(trigrams)))
-        else:
+            continue
+        beginnings = connection.execute(
+            f"SELECT term FROM search_{column}_words WHERE term >= ? AND term < ? LIMIT ?",
+            (text, text + _TOP, _MAX_ALTERNATIVES + 1),
+        ).fetchall()
+        if len(beginnings) > _MAX_ALTERNATIVES:
             return None
+        parts.append(" OR ".join(_quoted(row[0]) for row in beginnings))
     parts = [f"({part})" for part in parts if part]
     return f"({' OR '.join(parts)})" if parts else ""
 
