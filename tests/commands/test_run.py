@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,10 +51,16 @@ class Install:
         assert self.process is not None
         found = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            words = " ".join(child.cmdline()).split()
-            if words[:1] == ["openalgo"]:
-                found[words[1]] = child.pid
+            with contextlib.suppress(psutil.Error):
+                words = " ".join(child.cmdline()).split()
+                if words[:1] == ["openalgo"]:
+                    found[words[1]] = child.pid
         return found
+
+    def all_roles(self) -> dict[str, int]:
+        """The roles by their pids, once all four run."""
+        eventually(lambda: set(self.roles()) == {"web", "stream", "exchange", "worker"}, 30)
+        return self.roles()
 
     def stop(self) -> int:
         assert self.process is not None
@@ -75,8 +83,18 @@ def eventually(check: Callable[[], bool], seconds: float = 10.0) -> float:
     return time.monotonic() - begun
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that `setup` made ready once, to be copied."""
+    home = tmp_path_factory.mktemp("prepared") / "data"
+    command = [sys.executable, "-P", "-m", "commands", "setup", "--for-run", "--data-dir", str(home)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    return home
+
+
 @pytest.fixture
-def install(tmp_path: Path) -> Iterator[Install]:
+def install(tmp_path: Path, prepared: Path) -> Iterator[Install]:
+    shutil.copytree(prepared, tmp_path / "data")
     made = Install(tmp_path / "data")
     yield made
     if made.process is not None and made.process.poll() is None:
@@ -89,24 +107,23 @@ def test_ready_means_answered_and_one_signal_ends_all(install: Install) -> None:
     assert status(install.http) < 500
     host, port = install.feed.removeprefix("ws://").split(":")
     socket.create_connection((host, int(port)), timeout=5).close()
-    pids = install.roles()
-    assert set(pids) == {"web", "stream", "exchange", "worker"}
+    pids = install.all_roles()
     assert install.stop() == 0
     assert not [name for name, pid in pids.items() if psutil.pid_exists(pid)]
 
 
 def test_a_killed_role_is_back_and_no_request_is_refused_meanwhile(install: Install) -> None:
     install.start()
-    for role, pid in install.roles().items():
+    for role, pid in install.all_roles().items():
         os.kill(pid, signal.SIGKILL)
         assert status(install.http) < 500, role
-        eventually(lambda role=role, pid=pid: install.roles().get(role, pid) != pid)  # type: ignore[misc]
+        eventually(lambda role=role, pid=pid: install.roles().get(role, pid) != pid, 30)  # type: ignore[misc]
     assert install.stop() == 0
 
 
 def test_nothing_is_left_of_a_killed_supervisor(install: Install) -> None:
     install.start()
-    pids = install.roles()
+    pids = install.all_roles()
     assert install.process is not None
     install.process.kill()
     install.process.wait()
