@@ -11,9 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Executable, Row, RowMapping, Table, func, select
+from sqlalchemy import Column, Connection, Row, RowMapping, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
 
+from database.bulk import BulkInsert
 from database.engine import Database
 from database.metadata import PAPER
 from database.paper_tables import (
@@ -68,16 +70,19 @@ class PaperLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        dialect = database.engine.dialect.name
-        self._upsert = {table.name: _upsert(table, dialect) for table in PAPER.sorted_tables}
+        dialect = database.engine.dialect
+        self._insert = {
+            table.name: BulkInsert(table, _upsert(table, dialect.name), dialect)
+            for table in PAPER.sorted_tables
+        }
 
     def save(self, changes: LedgerChanges) -> None:
         """Keep one batch of changes in one transaction."""
-        work = [(self._upsert[name], rows) for name, rows in _rows(changes) if rows]
+        work = [(self._insert[name], rows) for name, rows in _rows(changes) if rows]
 
         def keep(connection: Connection) -> None:
-            for statement, rows in work:
-                connection.execute(statement, rows)
+            for insert, rows in work:
+                insert.run(connection, rows)
 
         if work:
             self._database.write(keep)
@@ -164,7 +169,7 @@ class PaperLedger:
         return int(last.removeprefix(prefix)) if last else 0
 
 
-def _upsert(table: Table, dialect: str) -> Executable:
+def _upsert(table: Table, dialect: str) -> Insert:
     """INSERT, or for rows that change, INSERT ... ON CONFLICT DO UPDATE of all but the key."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(table)
