@@ -258,6 +258,7 @@ class PlaceOrder:
     """A resolved, gated order on its way to a broker.
 
     client_order_id  16 of [a-z0-9], ours, unique for ever; travels in the broker's tag field
+    urgent           proven to reduce a position: goes before others where calls are paced
     """
 
     client_order_id: str
@@ -271,6 +272,7 @@ class PlaceOrder:
     disclosed_quantity: Decimal = Decimal(0)
     strategy: str = ""
     algo_id: str = ""
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,6 +510,54 @@ class Candle(NamedTuple):
     close: float
     volume: int
     open_interest: int = 0
+
+
+class GttKind(StrEnum):
+    """One trigger, or two of which the first to fire cancels the other; the value is the public book's."""
+
+    SINGLE = "single"
+    OCO = "two-leg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GttLeg:
+    """One trigger and the order that it releases. `price` is None for MARKET."""
+
+    trigger_price: Decimal
+    side: Side
+    quantity: Decimal
+    product: Product
+    order_type: OrderType = OrderType.LIMIT
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceGtt:
+    """A good-till-triggered wish. Legs in ascending trigger order: one for SINGLE, two for OCO.
+
+    last_price  the instrument's price now, which tells the broker from which side each trigger is crossed
+    """
+
+    instrument: Instrument
+    kind: GttKind
+    legs: tuple[GttLeg, ...]
+    last_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gtt:
+    """One active trigger, as the broker keeps it. `status` is the broker's word, in lower case."""
+
+    trigger_id: str
+    kind: GttKind
+    status: str
+    symbol: str
+    exchange: Exchange
+    legs: tuple[GttLeg, ...]
+    last_price: Decimal | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
