@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import time
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, request
 from flask_wtf.csrf import CSRFProtect
@@ -15,6 +15,7 @@ from blueprints import (
     accounts,
     assets,
     books,
+    chart,
     dashboard,
     filters,
     gate,
@@ -22,17 +23,25 @@ from blueprints import (
     held,
     help,
     kill,
+    orders,
     pages_static,
     problems,
     search,
     settings,
     shell,
+    trade,
 )
 from services.browser import Browser, build_browser
 
+if TYPE_CHECKING:
+    from services.platform import Platform
+
 log = logging.getLogger(__name__)
 
-_PAGES = (pages_static, gate, held, dashboard, books, search, settings, accounts, kill, help, shell)
+_PAGES = (
+    *(pages_static, gate, held, dashboard, trade, chart, orders, books, search),
+    *(settings, accounts, kill, help, shell),
+)
 _KEYED = ("/api/",)
 """Paths whose callers prove themselves with a key in the request, never with a cookie."""
 
@@ -87,13 +96,19 @@ def _protect(app: Flask) -> None:
             csrf.protect()
 
 
-def _browser(platform: Any) -> Browser:
+def _browser(platform: Platform) -> Browser:
+    def tell_sockets(user_id: int) -> None:
+        """Have the sockets of a user's pages look at once whether their session lives."""
+        for account in platform.accounts.accounts_of(user_id):
+            platform.event_bus.ring(f"account|{account.id}|")
+
     cut = platform.settings.session_expiry_time
     return build_browser(
-        platform.databases["platform"],
+        platform.databases,
         platform.vault,
         platform.clock,
         cut=cut if isinstance(cut, time) else time(3),
+        ended=tell_sockets,
     )
 
 

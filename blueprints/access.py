@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from datetime import date
+from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.session_store import PageSession, RowSessions
+from domain.clock import IST
 from domain.errors import NotFound
 from services.accounts import Caller, User
 from services.addresses import Proxies
 from services.browser import Browser
 from services.browser_sessions import hash_cookie
+
+if TYPE_CHECKING:
+    from services.platform import Platform
 
 _ACCOUNT = "account"
 
@@ -30,14 +35,19 @@ class SignedIn(UserMixin):  # type: ignore[misc]
         self.id = str(self.user.id)
 
 
-def platform() -> Any:
+def platform() -> Platform:
     """The platform's services."""
-    return current_app.extensions["platform"]
+    return cast("Platform", current_app.extensions["platform"])
 
 
 def browser() -> Browser:
     """The pages' own services."""
     return cast(Browser, current_app.extensions["browser"])
+
+
+def today() -> date:
+    """The date in India."""
+    return platform().clock.now().astimezone(IST).date()
 
 
 def page_session() -> PageSession:

@@ -12,8 +12,9 @@ from typing import Any
 from flask import render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import caller, pages, platform
+from blueprints.access import browser, caller, pages, platform, today
 from blueprints.filters import title
+from blueprints.forms import new_form_key
 from blueprints.listing import Listing, csv_answer
 from blueprints.problems import Read, attempt
 from domain.clock import IST
@@ -54,7 +55,7 @@ class PositionRow:
 def name_of(exchange: Exchange, symbol: str) -> str:
     """How people say a symbol of the account in front; the symbol itself when the master does not list it."""
     instrument = platform().instruments.get(caller().account.venue, exchange, symbol)
-    return symbol if instrument is None else title(instrument)
+    return symbol if instrument is None else title(instrument, today())
 
 
 def _wants_csv() -> bool:
@@ -82,12 +83,14 @@ def orders() -> str | BaseResponse:
     )
     if _wants_csv():
         return csv_answer("orders", _ORDER_COLUMNS, listing.all)
+    panel = request.args.get("part") == "panel"
     return render_template(
-        "books/orders.html",
+        "books/orders_panel.html" if panel else "books/orders.html",
         section="orders",
         book=book,
         listing=listing,
         state=state,
+        unsettled=browser().journal.unsettled(here),
         counts=Counter(_group(order) for order in book.value),
         tabs=_order_tabs("orders"),
         names={o.symbol: name_of(o.exchange, o.symbol) for o in listing.rows},
@@ -152,11 +155,14 @@ def positions() -> str | BaseResponse:
     )
     if _wants_csv():
         return csv_answer("positions", _POSITION_COLUMNS, listing.all)
+    panel = request.args.get("part") == "panel"
     return render_template(
-        "books/positions.html",
+        "books/positions_panel.html" if panel else "books/positions.html",
         section="positions",
         book=book,
         listing=listing,
+        form_key=new_form_key(),
+        open_count=sum(1 for row in made if row.position.quantity),
         total=_total([row.pnl for row in made]),
         booked=_total([row.position.realised for row in made]),
         funds=attempt(lambda: platform().portfolio.funds(here), None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,11 @@ def units(value: Number | None) -> str:
     exact = Decimal(value)
     places = 0 if exact == exact.to_integral_value() else -int(exact.normalize().as_tuple().exponent)
     return inr(exact, places)
+
+
+def plain(value: Number | None) -> str | None:
+    """A number as a form field takes it: 1536.5. None stays None."""
+    return None if value is None else f"{Decimal(str(value)).normalize():f}"
 
 
 def signed_units(value: Number | None) -> str:
@@ -133,11 +138,16 @@ def places(tick_size: Decimal | None) -> int:
     return max(2, -int(tick_size.normalize().as_tuple().exponent))
 
 
-def title(instrument: Instrument) -> str:
-    """The name people say: NIFTY 9 DEC 25950 CE, NIFTY 30 DEC FUT, RELIANCE."""
+_FAR = timedelta(days=300)
+
+
+def title(instrument: Instrument, today: date | None = None) -> str:
+    """The name people say: NIFTY 9 DEC 25950 CE, RELIANCE. The year is said when it is far from `today`."""
     if instrument.expiry is None:
         return instrument.symbol
     due = f"{instrument.expiry.day} {instrument.expiry.strftime('%b').upper()}"
+    if today is not None and instrument.expiry - today > _FAR:
+        due += f" {instrument.expiry.year}"
     if instrument.strike is None:
         return f"{instrument.name} {due} FUT"
     return f"{instrument.name} {due} {instrument.strike.normalize():f} {instrument.kind.value}"
@@ -149,6 +159,7 @@ def install(app: Flask) -> None:
         "inr": inr,
         "signed": signed,
         "units": units,
+        "plain": plain,
         "signed_units": signed_units,
         "compact": compact,
         "dir": direction,

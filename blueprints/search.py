@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from flask import render_template, request
 
-from blueprints.access import caller, pages, platform
+from blueprints.access import caller, pages, platform, today
 from blueprints.filters import title
 from domain.model import Exchange, Instrument
 
@@ -31,7 +30,7 @@ def find(words: str, exchange: str, most: int) -> list[Found]:
         return []
     wanted = exchange if exchange in Exchange.__members__ else None
     hits = platform().instruments.search(caller().account.venue, words, wanted, most)
-    return [Found(hit, title(hit)) for hit in cast(list[Instrument], hits)]
+    return [Found(hit, title(hit, today())) for hit in hits]
 
 
 @blueprint.get("/search")

@@ -86,7 +86,7 @@ class RowSessions(SessionInterface):
     def forget(self, session: PageSession, request: Request, response: Response) -> None:
         """End the session for good and take the cookie back."""
         if session.row is not None:
-            self._sessions.end(session.row.hash)
+            self._sessions.end(session.row)
         session.clear()
         session.row, session.modified, session.renew_for = None, False, None
         secure = self._is_secure(request)

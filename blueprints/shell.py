@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flask import Flask, render_template, request, session, url_for
+from flask import Flask, Response, jsonify, render_template, request, session, url_for
 from flask_login import current_user
 
-from blueprints.access import caller, pages, platform, user
+from blueprints.access import caller, page_session, pages, platform, user
 from blueprints.filters import clock_time, duration
 from blueprints.headers import socket_origin
 from blueprints.help import KEYS
-from blueprints.problems import attempt
-from domain.model import Mode
+from blueprints.problems import Read, attempt
+from domain.model import Mode, Position
 
 blueprint = pages("shell", prefix="/shell")
 
+_MOST_FOLLOWED = 100
 _INDICES = (
     ("NIFTY 50", "NSE_INDEX:NIFTY"),
     ("BANK NIFTY", "NSE_INDEX:BANKNIFTY"),
@@ -27,12 +28,14 @@ _INDICES = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The header's slow values. `pnl` None where the broker did not say."""
+    """The header's slow values. `pnl` None where the broker did not say; `held` lets the page follow it by ticks."""
 
     session: str
     session_class: str
     session_title: str
     pnl: Decimal | None
+    booked: Decimal
+    held: list[Position]
 
 
 @blueprint.get("/status")
@@ -41,12 +44,30 @@ def status() -> str:
     return render_template("shell/status.html", status=read_status())
 
 
+@blueprint.post("/socket")
+def socket_ticket() -> Response:
+    """A ticket for the page's one socket: works once, for seconds, for the account in front."""
+    here, row = caller(), page_session().row
+    ticket = platform().tickets.issue(here.user_id, here.account.id, row.hash if row else "")
+    return jsonify(ticket=ticket, url=socket_origin(platform().settings.websocket_url))
+
+
 def read_status() -> Status:
-    """Session state and P&L of the account in front."""
+    """Session state and the day's P&L of the account in front."""
     here = caller()
-    word, words, title = _session_words()
-    funds = attempt(lambda: platform().portfolio.funds(here), None).value
-    return Status(words, word, title, None if funds is None else funds.realised + funds.unrealised)
+    look, words, title = _session_words()
+    read: Read[list[Position] | None] = attempt(lambda: platform().portfolio.positions(here), None)
+    rows = read.value or []
+    booked = [row.realised for row in rows if row.realised is not None]
+    held = [row for row in rows if row.quantity and row.unrealised is not None]
+    known = (
+        read.value is not None
+        and len(booked) == len(rows)
+        and len(held) == sum(1 for r in rows if r.quantity)
+    )
+    total = sum(booked, Decimal(0))
+    pnl = total + sum((row.unrealised or Decimal(0) for row in held), Decimal(0)) if known else None
+    return Status(words, look, title, pnl, total, held[:_MOST_FOLLOWED])
 
 
 def _session_words() -> tuple[str, str, str]:
@@ -99,6 +120,7 @@ def _frame() -> dict[str, Any]:
 def _nav() -> list[tuple[str, str, str, str]]:
     return [
         ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
+        ("trade", url_for("trade.trade"), "chart-candlestick", "Trade"),
         ("positions", url_for("books.positions"), "layers", "Positions"),
         ("orders", url_for("books.orders"), "list", "Orders"),
         ("search", url_for("search.search"), "search", "Search"),
@@ -107,10 +129,10 @@ def _nav() -> list[tuple[str, str, str, str]]:
 
 def _dock() -> list[tuple[str, str, str, str]]:
     return [
-        ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
+        ("trade", url_for("trade.trade"), "chart-candlestick", "Watch"),
         ("orders", url_for("books.orders"), "list", "Orders"),
         ("positions", url_for("books.positions"), "layers", "Positions"),
-        ("search", url_for("search.search"), "search", "Search"),
+        ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
         ("kill", url_for("kill.kill"), "octagon-x", "Kill"),
     ]
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyotp
 import pytest
@@ -65,8 +66,8 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(stage: Stage) -> No
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
 
 
-def test_over_tls_cookies_carry_the_host_prefix(tmp_path_factory: pytest.TempPathFactory) -> None:
-    stage = Stage(tmp_path_factory.mktemp("tls"), host_server="https://trade.example.in")
+def test_over_tls_cookies_carry_the_host_prefix(tmp_path: Path, prepared: Path) -> None:
+    stage = Stage(tmp_path, prepared, host_server="https://trade.example.in")
     cookie = stage.visitor().get("/forgot").headers["Set-Cookie"]
     assert cookie.startswith("__Host-openalgo=") and "Secure" in cookie
 

@@ -1,9 +1,19 @@
 /* Every page's script. The chart and the editor come on their own, after the first paint. */
 import "htmx.org";
+import * as forms from "./forms.js";
 import * as frame from "./frame.js";
 import * as keys from "./keys.js";
+import * as painter from "./painter.js";
 import * as palette from "./palette.js";
+import * as socket from "./socket.js";
+import * as ticket from "./ticket.js";
+import * as trade from "./trade.js";
 
 frame.start();
 keys.start();
 palette.start();
+forms.start();
+socket.start();
+painter.start();
+ticket.start();
+trade.start();

@@ -28,6 +28,13 @@ function act(name) {
   return Boolean(button);
 }
 
+/** B and S turn the ticket when no row is chosen; they never send. */
+function side(name) {
+  if (!one("form[data-ticket]")) return false;
+  document.dispatchEvent(new CustomEvent("ticket:side", { detail: name }));
+  return true;
+}
+
 const go = (id) => {
   const link = one(`[data-go=${id}]`);
   if (link) location.assign(link.href);
@@ -47,7 +54,7 @@ export function start() {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     Enter: () => act("open"),
-    b: () => act("buy"), s: () => act("sell"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"),
+    b: () => act("buy") || side("BUY"), s: () => act("sell") || side("SELL"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"),
     x: () => act("select"), Delete: () => act("remove"),
     "g w": () => go("trade"), "g o": () => go("orders"), "g p": () => go("positions"), "g s": () => go("strategies"), "g c": () => go("options"), "g h": () => go("dashboard"),
   };

@@ -1,0 +1,160 @@
+"""Books: what is shown, sorted, paged, exported, and what is said when the broker does not answer."""
+
+import csv
+import io
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from domain.model import Exchange, Holding, OrderState, OrderType, Product, Side, Trade
+from tests.blueprints.broker import order, position
+from tests.blueprints.stage import NOON, Stage, Visitor
+
+
+def rows(page: str) -> list[str]:
+    """Symbols in the order of a table's first links."""
+    return [part.split("<")[0] for part in page.split("data-focus>")[1:]]
+
+
+def test_the_dashboard_shows_money_and_what_is_open(stage: Stage, owner: Visitor) -> None:
+    stage.books.positions = [position()]
+    stage.books.orders = [order(NOON), order(NOON, 2, state=OrderState.COMPLETE, filled=Decimal(100))]
+    stage.books.funds = replace(stage.books.funds, realised=Decimal("100"), unrealised=Decimal("555"))
+    page = owner.get("/dashboard").text
+    assert "84,23,107.50" in page and "+655.00" in page and "1,537.00" in page
+    assert page.count("Open</span>") == 1
+
+
+def test_working_orders_come_first_and_every_state_is_a_word(stage: Stage, owner: Visitor) -> None:
+    stage.books.orders = [
+        order(NOON, 1, symbol="SBIN", state=OrderState.REJECTED, reason="Margin short by 23,418.00"),
+        order(NOON, 2, symbol="INFY", state=OrderState.COMPLETE, filled=Decimal(100)),
+        order(NOON, 3, state=OrderState.TRIGGER_PENDING, order_type=OrderType.STOP_LIMIT),
+    ]
+    page = owner.get("/orders").text
+    assert rows(page) == ["RELIANCE", "SBIN", "INFY"]
+    for word in ("Waiting for trigger", "Rejected", "Filled", "Margin short by 23,418.00"):
+        assert word in page
+    assert rows(owner.get("/orders?state=rejected").text) == ["SBIN"]
+    assert rows(owner.get("/orders?q=buy+info").text) == []
+    assert rows(owner.get("/orders?q=INFY").text) == ["INFY"]
+
+
+def test_a_thousand_orders_are_paged_and_sorted_on_the_server(stage: Stage, owner: Visitor) -> None:
+    stage.books.orders = [
+        order(NOON, n, price=Decimal(1000 + n), state=OrderState.CANCELLED) for n in range(1, 1001)
+    ]
+    page = owner.get("/orders").text
+    assert len(rows(page)) == 50 and "1 to 50 of 1,000" in page and 'rel="next"' in page
+    last = owner.get("/orders?page=20&sort=price&desc=1").text
+    assert "951 to 1,000 of 1,000" in last and "1,001.00" in last and 'aria-sort="descending"' in last
+    for strange in ("page=0", "page=-1", "page=x", "page=99999999", "sort=nothing", "page=५"):
+        assert owner.get(f"/orders?{strange}").status_code == 200
+
+
+def test_an_order_without_an_answer_is_shown_for_what_it_is(stage: Stage, owner: Visitor) -> None:
+    from domain.outcomes import Ambiguous
+
+    stage.books.answers = [Ambiguous("timed out")]
+    stage.platform.orders._pause = lambda seconds: setattr(  # type: ignore[method-assign]
+        stage.clock, "at", stage.clock.at + timedelta(seconds=2)
+    )
+    said = owner.post("/orders/place", script=True, data=ticket(pricetype="LIMIT", price="1536.90"))
+    assert said.status_code == 200 and "no answer yet" in said.text and "Not sent again" in said.text
+    assert said.headers["X-Outcome"] == "pending"
+    page = owner.get("/orders").text
+    assert "No answer yet" in page and "Repeat" not in page
+    assert len(stage.books.sent) == 1
+
+
+def ticket(**changes: str) -> dict[str, str]:
+    values = {
+        "exchange": "NSE",
+        "symbol": "RELIANCE",
+        "action": "BUY",
+        "product": "MIS",
+        "pricetype": "MARKET",
+        "quantity": "10",
+    }
+    return values | changes
+
+
+def test_positions_show_pnl_and_flat_ones_cannot_be_exited(stage: Stage, owner: Visitor) -> None:
+    flat = position(
+        symbol="INFY", quantity=Decimal(0), average_price=None, unrealised=None, realised=Decimal("2386.50")
+    )
+    stage.books.positions = [flat, position()]
+    page = owner.get("/positions").text
+    assert rows(page) == ["RELIANCE", "INFY"] and "+2,941.50" in page and "Total, 1 open" in page
+    assert page.count(">Exit</button>") == 1 and "Flat</span>" in page
+    said = owner.post("/positions/exit", script=True, position="NSE:INFY:MIS")
+    assert "is flat" in said.text and stage.books.sent == []
+
+
+def test_what_is_not_known_is_a_dash_and_not_a_sum(stage: Stage, owner: Visitor) -> None:
+    stage.books.positions = [position(), position(symbol="SBIN", realised=None, unrealised=None)]
+    page = owner.get("/positions").text
+    total = page.split("Total, 2 open")[1].split("</tr>")[0]
+    assert ">\u2013</span>" in total
+
+
+def test_trades_and_holdings_have_their_pages(stage: Stage, owner: Visitor) -> None:
+    stage.books.trades = [
+        Trade(
+            trade_id="T1",
+            order_id="2611240001",
+            symbol="NIFTY01DEC2625950CE",
+            exchange=Exchange.NFO,
+            side=Side.SELL,
+            product=Product.CARRY,
+            quantity=Decimal(150),
+            price=Decimal("148.35"),
+            traded_at=NOON,
+        )
+    ]
+    page = owner.get("/trades").text
+    assert "NIFTY 1 DEC 25950 CE" in page and "22,252.50" in page
+    stage.books.holdings = [
+        Holding(
+            symbol="INFY",
+            exchange=Exchange.NSE,
+            quantity=Decimal(10),
+            average_price=Decimal(1500),
+            last_price=1485.5,
+            settles_on=date(2026, 11, 25),
+        )
+    ]
+    page = owner.get("/holdings").text
+    assert "\u2212145.00" in page and "On 25 Nov 2026" in page and "14,855.00" in page
+
+
+def test_csv_is_whole_exact_and_runs_nothing(stage: Stage, owner: Visitor) -> None:
+    stage.books.orders = [
+        order(NOON, n, strategy="=cmd|' /C calc'!A0" if n == 1 else "", reason="-1+1" if n == 2 else "")
+        for n in range(1, 120)
+    ]
+    answer = owner.get("/orders?format=csv")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="orders.csv"'
+    read = list(csv.DictReader(io.StringIO(answer.text.lstrip("\ufeff"))))
+    assert len(read) == 119 and read[0]["price"] == "1536.5" and read[0]["time"] == "2026-11-24 11:59:00"
+    assert {row["strategy"] for row in read} == {"", "'=cmd|' /C calc'!A0"}
+    assert {row["reason"] for row in read} == {"", "'-1+1"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/dashboard", "/orders", "/trades", "/positions", "/holdings", "/trade", "/kill"]
+)
+def test_a_silent_broker_is_said_and_no_page_breaks(stage: Stage, owner: Visitor, path: str) -> None:
+    stage.books.down = True
+    answer = owner.get(path)
+    assert answer.status_code == 200 and "does not answer" in answer.text
+
+
+def test_a_panel_is_fetched_alone(stage: Stage, owner: Visitor) -> None:
+    stage.books.orders = [order(NOON)]
+    panel = owner.get("/orders?part=panel", **{"HX-Request": "true"}).text
+    assert "<html" not in panel and rows(panel) == ["RELIANCE"]
+    assert "<html" not in owner.get("/positions?part=panel").text
+    assert "Always open" in owner.get("/shell/status").text
