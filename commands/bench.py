@@ -20,7 +20,13 @@ from bench import Context, Figure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", choices=sorted(benches()), metavar="NAME")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        type=lambda name: name.replace("-", "_"),
+        choices=sorted(benches()),
+        metavar="NAME",
+    )
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its target")
     parser.add_argument(
         "--runs", type=int, default=5, help="how often to repeat (default 5); figures are medians"

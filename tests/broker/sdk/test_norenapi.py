@@ -6,26 +6,23 @@ from typing import Any
 
 import pytest
 
+from broker import catalog
 from tests.broker.sdk.environments import python_with, run_script, simulated
 
 pytestmark = pytest.mark.journey
 
 # They declare pandas and never import it, so they go in without what they declare.
-BUILDS = {
-    "NorenRestApiPy": ("0.0.22", "flattrade"),
-    "norenrestapi": ("0.0.37", "zebu"),
-    "norenrestapioauth": ("0.0.41", "shoonya"),
-}
+HOUSES = [name for name in catalog.names() if catalog.manifest(name).family == "noren"]
 
 
-@pytest.fixture(scope="module", params=BUILDS)
+@pytest.fixture(scope="module", params=HOUSES)
 def found(request: pytest.FixtureRequest) -> dict[str, Any]:
-    version, house = BUILDS[request.param]
+    sdk = catalog.manifest(request.param).sdk
     python = python_with(
-        request.param.lower(), "requests", "websocket-client", "pyotp", bare=(f"{request.param}=={version}",)
+        sdk.name.lower(), "requests", "websocket-client", "pyotp", bare=(f"{sdk.name}=={sdk.version}",)
     )
-    with simulated(house) as announced:
-        return {"build": request.param, **run_script(python, "noren_script.py", announced)}
+    with simulated(request.param) as announced:
+        return {"build": sdk.name, **run_script(python, "noren_script.py", announced)}
 
 
 def test_it_logs_in_and_out(found: dict[str, Any]) -> None:

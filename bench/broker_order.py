@@ -1,0 +1,122 @@
+"""A live order through the platform against the local Zerodha simulator, beside its own SDK calling it directly."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import Context, Figure, disk_figures, median_of, percentile
+from bench.install import ROOT, Install
+
+_ORDERS = 60
+_PAUSE = 0.15  # the gate and the broker take ten orders a second
+_SDK = "kiteconnect==5.2.2"
+_DIRECT = """
+import json, sys, time
+from kiteconnect import KiteConnect
+told = json.loads(sys.argv[1])
+kite = KiteConnect(told["credentials"]["api_key"], told["credentials"]["access_token"], root=told["rest"])
+spent = []
+for n in range(int(sys.argv[2])):
+    time.sleep(float(sys.argv[3]))
+    begun = time.perf_counter()
+    kite.place_order("regular", "NSE", "INFY", "BUY", 1, "MIS", "LIMIT", price=1450 + n * 0.1, tag="bench")
+    spent.append((time.perf_counter() - begun) * 1e3)
+print(json.dumps(spent))
+"""
+
+
+def run(context: Context) -> list[Figure]:
+    python = _sdk_python(context)
+    with _simulated() as told, Install(context.scratch / "install") as install:
+        key = _live_account(install, told)
+        runs = [_once(install, told, key, python) for _ in range(context.runs)]
+    return [*median_of(runs), *disk_figures(context.scratch)]
+
+
+def _once(install: Install, told: dict[str, Any], key: str, python: Path) -> list[Figure]:
+    direct = _direct(python, told)
+    through = _through(install, key)
+    how = f"{_ORDERS} resting limit orders one after the other, {_PAUSE} s apart"
+    p50, sdk = percentile(through, 0.5), percentile(direct, 0.5)
+    return [
+        Figure(name="order through the platform p50", value=p50, unit="ms", how=f"POST placeorder; {how}"),
+        Figure(name="order through the platform p99", value=percentile(through, 0.99), unit="ms", how=how),
+        Figure(name="order by the SDK alone p50", value=sdk, unit="ms", how=f"{_SDK}; {how}"),
+        Figure(
+            name="added by the platform p50", value=p50 - sdk, unit="ms", target=1.5, how="the difference"
+        ),
+    ]
+
+
+def _through(install: Install, key: str) -> list[float]:
+    connection = http.client.HTTPConnection(*install.address)
+    spent = []
+    for number in range(_ORDERS):
+        time.sleep(_PAUSE)
+        order = {
+            "apikey": key, "strategy": "bench", "symbol": "INFY", "exchange": "NSE", "action": "BUY", "product": "MIS",
+            "pricetype": "LIMIT", "quantity": 1, "price": round(1450 + number * 0.1, 1),
+        }  # fmt: skip
+        begun = time.perf_counter()
+        _post(connection, "/api/v1/placeorder", order)
+        spent.append((time.perf_counter() - begun) * 1e3)
+    connection.close()
+    return spent
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    told: dict[str, Any] = json.loads(answer.read())
+    if told.get("status") != "success":
+        raise RuntimeError(f"{path}: HTTP {answer.status} {told}")
+    return told
+
+
+def _direct(python: Path, told: dict[str, Any]) -> list[float]:
+    arguments = [str(python), "-c", _DIRECT, json.dumps(told), str(_ORDERS), str(_PAUSE)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    spent: list[float] = json.loads(done.stdout)
+    return spent
+
+
+def _live_account(install: Install, told: dict[str, Any]) -> str:
+    """An account at the simulated broker, logged in and live; its API key."""
+    install.manage("account", "add", "broker", "--user", "bench", "--broker", "zerodha")
+    install.manage("broker", "login", "broker", "--user", "bench", "--stdin", words=json.dumps(told))
+    key = install.manage("apikey", "create", "--user", "bench", "--account", "broker").strip()
+    connection = http.client.HTTPConnection(*install.address)
+    _post(connection, "/api/v1/analyzer/toggle", {"apikey": key, "mode": False})
+    connection.close()
+    return key
+
+
+@contextmanager
+def _simulated() -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "commands", "simulate", "zerodha", "--still"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _sdk_python(context: Context) -> Path:
+    """An environment with the broker's SDK, made in the scratch directory."""
+    home = context.scratch / "sdk"
+    context.say(f"installing {_SDK}")
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", str(home), "--python", sys.executable], check=True)
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), _SDK, "setuptools<81"], check=True)
+    return python
