@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,3 +25,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("journey") or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("one at a time"))
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A fresh database of the PostgreSQL at its usual local port; the test is skipped where none answers."""
+    import psycopg
+
+    server = "postgresql://postgres@127.0.0.1:5432"
+    try:
+        connection = psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=2)
+    except psycopg.OperationalError as error:
+        pytest.skip(f"no PostgreSQL answers: {str(error).splitlines()[0]}")
+    name = f"openalgo_test_{secrets.token_hex(6)}"
+    with connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"{server}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -100,3 +100,26 @@ def test_every_start_can_tell_whether_there_is_work(tmp_path: Path) -> None:
     assert revisions.is_current("logs", tmp_path)
     (tmp_path / "logs.db").write_bytes(b"not a database")
     assert not revisions.is_current("logs", tmp_path)
+
+
+@pytest.mark.postgres
+def test_postgres_gets_the_same_stores_as_schemas(postgres_url: str, tmp_path: Path) -> None:
+    assert migrate.upgrade_all(postgres_url, tmp_path) == list(FILES)
+    assert [migrate.difference(name, postgres_url, tmp_path) for name in FILES] == [[]] * len(FILES)
+    assert migrate.upgrade_all(postgres_url, tmp_path) == []
+
+
+@pytest.mark.postgres
+def test_on_postgres_a_failing_step_changes_nothing(steps: Path, postgres_url: str, tmp_path: Path) -> None:
+    migrate.upgrade(postgres_url, "logs", tmp_path)
+    step(
+        steps,
+        "0002_bad",
+        "0001_first",
+        'op.execute("CREATE TABLE two (id INTEGER)")',
+        'op.execute("NONSENSE")',
+    )
+    with pytest.raises(Exception, match="syntax"):
+        migrate.upgrade(postgres_url, "logs", tmp_path)
+    step(steps, "0002_bad", "0001_first", 'op.execute("CREATE TABLE two (id INTEGER)")')
+    assert migrate.upgrade(postgres_url, "logs", tmp_path)
