@@ -28,6 +28,7 @@ class BookedOrder:
 
     number    its place in time, over all accounts
     version   grows with each change of terms; what a ladder remembers of an older one is void
+    exercises  the house's own, closing an option that expired with a value
     fresh     still on its way through the market: a tick fills it at the market's price, not at its own
     """
 
@@ -53,6 +54,7 @@ class BookedOrder:
     charged: Decimal = ZERO
     reason: str = ""
     version: int = 0
+    exercises: bool = False
 
     @property
     def remaining(self) -> Decimal:

@@ -34,8 +34,8 @@ from domain.money import rupees
 from domain.outcomes import Accepted, Outcome, Refused
 
 Key = tuple[Exchange, str]
-Charge = Callable[[BookedOrder, datetime], Decimal]
-"""The taxes and fees of an order's fills so far, rupees."""
+Charge = Callable[[BookedOrder, datetime, str], Decimal]
+"""The taxes and fees of an order's fills so far, rupees, with a house's brokerage ("" for none)."""
 
 _NO_FUNDS = "There is not enough money left to carry the order on"
 
@@ -131,10 +131,11 @@ class PaperExchange:
         return self.outbox.take()
 
     def settle(self, account: Account, line: Line, price: Decimal, now: datetime, strategy: str) -> None:
-        """Close a position at a price that the house sets, with an order and a trade of its own."""
+        """Close an expired position at the price that it settles at, with an order and a trade of the house."""
         side = Side.SELL if line.quantity > 0 else Side.BUY
         terms = OrderTerms.of(abs(line.quantity), OrderType.MARKET, None, None)
         order = self._new_order(account, line, side, terms, now, strategy)
+        order.exercises = True
         account.orders[order.order_id] = order
         line.working[side][order.order_id] = order
         account.tell(order, now, OrderState.OPEN)
@@ -413,7 +414,7 @@ class PaperExchange:
     def _book_charges(self, account: Account, order: BookedOrder, at: datetime) -> None:
         if not account.terms.charges:
             return
-        more = self._charge(order, at) - order.charged
+        more = self._charge(order, at, account.terms.brokerage) - order.charged
         if more:
             order.charged += more
             account.post(EntryKind.CHARGE, at, Amounts(cash=-more, charges=more), order.order_id)

@@ -74,15 +74,8 @@ class Picture:
     @classmethod
     def of_depth(cls, depth: Depth, tick_size: Decimal) -> Picture:
         quote = depth.quote
-        return cls(
-            tick_size,
-            quote.last_price,
-            quote.last_quantity,
-            quote.at,
-            depth.bids,
-            depth.asks,
-            steps=False,
-        )
+        bids, asks = (depth.bids, depth.asks) if depth.bids or depth.asks else _top(quote)
+        return cls(tick_size, quote.last_price, quote.last_quantity, quote.at, bids, asks, steps=False)
 
     @classmethod
     def of_quote(cls, quote: Quote, tick_size: Decimal) -> Picture:

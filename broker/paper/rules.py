@@ -27,6 +27,7 @@ INDEX_UNDERLYINGS = frozenset(
         "FOCIT",
     }
 )
+BROKERAGES = ("", "Zerodha", "Tradejini", "Fyers")
 _CAPITALS = tuple(Decimal(n) for n in (100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000))
 
 
@@ -65,6 +66,7 @@ class Terms:
     slippage_bps   hundredths of a percent against every aggressive fill, onto the tick
     participation  share of the quoted quantity that one order may take of a tick, 0 < x <= 1
     charges        taxes and fees are booked by `charges.py`
+    brokerage      whose tariff is booked with them, one of BROKERAGES; "" for none
     """
 
     starting_capital: Decimal = Decimal(10_000_000)
@@ -79,6 +81,7 @@ class Terms:
     slippage_bps: Decimal = Decimal(0)
     participation: Decimal = Decimal(1)
     charges: bool = False
+    brokerage: str = ""
     option_expiry_settlement: ExpiryPrice = ExpiryPrice.INTRINSIC
     nse_bse_square_off_time: str = "15:15"
     cds_bcd_square_off_time: str = "16:45"
@@ -118,7 +121,18 @@ def _read(name: str, value: str) -> Any:
         raise InvalidRequest(f"{name}: '{value}' cannot be used", name) from error
 
 
-_WORDS = {"option_margin": OptionMargin, "fill": FillMode, "option_expiry_settlement": ExpiryPrice}
+def _house(value: str) -> str:
+    if value not in BROKERAGES:
+        raise ValueError(value)
+    return value
+
+
+_WORDS = {
+    "brokerage": _house,
+    "option_margin": OptionMargin,
+    "fill": FillMode,
+    "option_expiry_settlement": ExpiryPrice,
+}
 
 
 def _number(name: str, value: str) -> Decimal | int:

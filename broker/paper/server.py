@@ -15,9 +15,10 @@ from typing import Protocol
 import msgspec
 import zmq
 
+from broker import facts
 from broker.paper import desk, wire
 from broker.paper.account import Outbox
-from broker.paper.charges import no_charges
+from broker.paper.charges import ChargeBook
 from broker.paper.exchange import PaperExchange
 from broker.paper.market import Market
 from broker.paper.numbers import Numbers
@@ -292,10 +293,11 @@ def assemble(
 ) -> Server:
     """A server from its parts. The engine and the market reads each get markets of their own, by feed."""
     numbers = Numbers(ledger.last_order, ledger.last_trade)
+    charge = ChargeBook(facts.rows("charges")).of
     own = markets()
 
     def venues(state: LedgerState, outbox: Outbox) -> dict[str, PaperExchange]:
-        made = [PaperExchange(one, numbers, terms or Terms(), no_charges, outbox) for one in own.values()]
+        made = [PaperExchange(one, numbers, terms or Terms(), charge, outbox) for one in own.values()]
         return {venue.market.feed: desk.restored(venue, state) for venue in made}
 
     reader = MarketReader(markets, clock)
