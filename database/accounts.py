@@ -60,6 +60,11 @@ class Account:
     is_default: bool
 
     @property
+    def is_paper(self) -> bool:
+        """Whether it has no live side at all."""
+        return self.broker == PAPER
+
+    @property
     def venue(self) -> str:
         """The broker that orders of this account go to in its present mode."""
         return self.broker if self.mode is Mode.LIVE else PAPER

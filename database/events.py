@@ -98,11 +98,12 @@ _NEXT = (
     .returning(NUMBERS.c.last)
 )
 _ADD_EVENT = insert(EVENTS)
+_HOUSE = bindparam("house")
 _UPDATE = (
     update(ORDER_ROWS)
     .where(
         ORDER_ROWS.c.account_id == bindparam("of"),
-        ORDER_ROWS.c.broker == bindparam("at_broker"),
+        ORDER_ROWS.c.broker == _HOUSE,
         ORDER_ROWS.c.order_id == bindparam("wanted"),
     )
     .values({name: bindparam(name) for name in (*_ORDER, "mode")})
@@ -155,7 +156,7 @@ def record(
     values = _values(account_id, broker, mode, order)
     if not insert_once(connection, ORDER_ROWS, values):
         connection.execute(
-            _UPDATE, values | {"of": account_id, "at_broker": broker, "wanted": order.order_id}
+            _UPDATE, values | {"of": account_id, "house": broker, "wanted": order.order_id}
         )
     return _event(connection, values, order, source, now)
 

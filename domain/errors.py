@@ -10,7 +10,7 @@ PlatformError
    ├─ OrderRejected ─ InsufficientFunds · PriceOutOfBand                the market said no: do not repeat
    ├─ OrderNotFound · RateLimited(retry_after)                          look again · wait
    ├─ BrokerUnavailable                                                 nothing was done: reads may retry
-   ├─ OutcomeUnknown                                                    an order left, no answer came: look, never resend
+   ├─ OutcomeUnknown                                                    sent, no answer came: look, never resend
    └─ BadResponse                                                       cannot be read: our bug or theirs
 """
 

@@ -234,7 +234,7 @@ class Accounts:
 
     def set_mode(self, caller: Caller, mode: Mode) -> None:
         """Switch the caller's account. Raises InvalidRequest when a paper account is told to go live."""
-        if caller.account.broker == PAPER and mode is Mode.LIVE:
+        if caller.account.is_paper and mode is Mode.LIVE:
             raise InvalidRequest("A paper account has no live mode.", "mode")
         self._db.write(lambda c: account_rows.set_mode(c, caller.account.id, mode))
 

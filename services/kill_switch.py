@@ -133,7 +133,7 @@ class KillSwitch:
 def _venues(account: Account) -> list[Account]:
     """The account as it is, and a live one's paper shadow or the live side of one in analyze mode."""
     modes = [account.mode]
-    if account.broker != "paper":
+    if not account.is_paper:
         modes += [mode for mode in Mode if mode is not account.mode]
     return [replace(account, mode=mode) for mode in modes]
 

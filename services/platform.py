@@ -1,9 +1,8 @@
-"""The wiring diagram: every service, made once from the settings, in the order they need each other."""
+"""The wiring diagram: every service of a process, made once, from the settings and each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import zmq
@@ -45,38 +44,24 @@ if TYPE_CHECKING:
     from config import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """One process's services. `databases` by name of their store."""
+    """One process's services, each made when it is first asked for. Nothing is started here."""
 
-    settings: Settings
-    clock: Clock
-    databases: dict[str, Database]
-    vault: Vault
-    bus: Bus
-    event_bus: EventBus
-    snapshots: Snapshots
-    tickets: Tickets
-    calendar: MarketCalendar
-    instruments: Instruments
-    accounts: Accounts
-    sessions: Sessions
-    portfolio: Portfolio
-    market_data: MarketData
-    history: History
-    options: Options
-    option_chains: OptionChains
-    option_greeks: OptionGreeksDesk
-    updates: OrderUpdates
-    reconciler: Reconciler
-    gate: Gate
-    orders: Orders
-    audit: Audit
-    kill_switch: KillSwitch
-    approvals: Approvals
-    triggers: Triggers
-    order_plans: OrderPlans
-    smart_orders: SmartOrders
+    def __init__(self, settings: Settings, role: str, clock: Clock) -> None:
+        """`role` names the process's keys on the bus."""
+        self.settings = settings
+        self.clock = clock
+        self.databases: dict[str, Database] = {
+            name: open_database(settings.database_url, name, settings.data_dir)
+            for name in FILES
+            if name != "paper"
+        }
+        self.vault = Vault(settings.fernet_keys, settings.api_key_pepper)
+        self.bus = Bus(settings.data_dir, role, bus_tcp(settings))
+        self.event_bus = EventBus(self.bus)
+        store = self.databases["platform"]
+        self.calendar = MarketCalendar(store, clock)
+        self.instruments = Instruments(store, settings.data_dir / "instruments", clock, self.calendar.current)
 
     def close(self) -> None:
         """Give back sockets, files and connections. Nothing may use the platform afterwards."""
@@ -86,78 +71,142 @@ class Platform:
         for database in self.databases.values():
             database.close()
 
+    def tell(self, account_id: int) -> None:
+        """Ring that an account has new order events."""
+        self.event_bus.ring(order_topic(account_id))
+
+    @property
+    def _store(self) -> Database:
+        return self.databases["platform"]
+
+    @property
+    def _orders_store(self) -> Database:
+        return self.databases["orders"]
+
+    # -- who, and where their orders go
+    @cached_property
+    def accounts(self) -> Accounts:
+        return Accounts(
+            self._store, self.vault, self.clock, partial(_open_controls, self._orders_store, self.clock)
+        )
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        return Tickets(self.settings.app_key, self.clock)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        link = Link(partial(self.bus.connect, zmq.DEALER, self.bus.addresses.exchange, "exchange"))
+
+        def paper(session: BrokerSession, find: InstrumentLookup) -> Broker:
+            return PaperBroker(session, find, self.clock, link)
+
+        return Sessions(self._store, self.vault, self.clock, self.instruments.find, paper)
+
+    # -- the market
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.bus)
+
+    @cached_property
+    def market_data(self) -> MarketData:
+        return MarketData(self.instruments, self.sessions, self.clock, self.snapshots)
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.instruments, self.sessions)
+
+    @cached_property
+    def options(self) -> Options:
+        return Options(self.instruments, self.sessions, self.market_data)
+
+    @cached_property
+    def option_chains(self) -> OptionChains:
+        return OptionChains(self.options, self.market_data, self.clock)
+
+    @cached_property
+    def option_greeks(self) -> OptionGreeksDesk:
+        return OptionGreeksDesk(self.options, self.market_data, self.clock)
+
+    # -- orders
+    @cached_property
+    def portfolio(self) -> Portfolio:
+        return Portfolio(self._orders_store, self.instruments, self.sessions)
+
+    @cached_property
+    def updates(self) -> OrderUpdates:
+        return OrderUpdates(self._orders_store, self.clock, self.tell)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self._orders_store, self.clock, self.accounts.account, self.sessions, self.updates)
+
+    @cached_property
+    def gate(self) -> Gate:
+        facts = FactReader(self.portfolio, self.market_data, self.clock)
+        return Gate(self._orders_store, self.clock, facts.read)
+
+    @cached_property
+    def orders(self) -> Orders:
+        return Orders(
+            self._orders_store,
+            self.clock,
+            self.instruments,
+            self.sessions,
+            self.gate,
+            look_again=self.reconciler.look,
+            tell=self.tell,
+        )
+
+    @cached_property
+    def plan_book(self) -> PlanBook:
+        return PlanBook(self._orders_store, self.clock)
+
+    @cached_property
+    def order_plans(self) -> OrderPlans:
+        return OrderPlans(self.plan_book, self.clock, self.accounts, self.orders)
+
+    @cached_property
+    def smart_orders(self) -> SmartOrders:
+        return SmartOrders(
+            self._orders_store, self.clock, self.sessions, self.portfolio, self.orders, self.plan_book
+        )
+
+    @cached_property
+    def triggers(self) -> Triggers:
+        return Triggers(
+            self._orders_store, self.clock, self.sessions, self.orders, self.market_data, self.audit
+        )
+
+    # -- safety
+    @cached_property
+    def audit(self) -> Audit:
+        return Audit(self._orders_store, self.clock)
+
+    @cached_property
+    def kill_switch(self) -> KillSwitch:
+        return KillSwitch(self._orders_store, self.clock, self.accounts, self.orders, self.audit)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        return Approvals(
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.sessions,
+            self.orders,
+            self.order_plans,
+            self.smart_orders,
+            self.plan_book,
+            self.audit,
+        )
+
 
 def build_platform(settings: Settings, role: str = "web", clock: Clock | None = None) -> Platform:
-    """Make every service of one process; `role` names the process's keys on the bus. Nothing is started."""
+    """The services of one process; `clock` is the real one unless a test brings its own."""
     from config import SystemClock
 
-    clock = clock or SystemClock()
-    databases = {
-        name: open_database(settings.database_url, name, settings.data_dir)
-        for name in FILES
-        if name != "paper"
-    }
-    store, orders_store = databases["platform"], databases["orders"]
-    vault = Vault(settings.fernet_keys, settings.api_key_pepper)
-    bus = Bus(settings.data_dir, role, bus_tcp(settings))
-    event_bus = EventBus(bus)
-    calendar = MarketCalendar(store, clock)
-    instruments = Instruments(store, settings.data_dir / "instruments", clock, calendar.current)
-    accounts = Accounts(store, vault, clock, partial(_open_controls, orders_store, clock))
-    link = Link(partial(bus.connect, zmq.DEALER, bus.addresses.exchange, "exchange"))
-
-    def paper(session: BrokerSession, find: InstrumentLookup) -> Broker:
-        return PaperBroker(session, find, clock, link)
-
-    sessions = Sessions(store, vault, clock, instruments.find, paper)
-    portfolio = Portfolio(orders_store, instruments, sessions)
-    snapshots = Snapshots(bus)
-    market_data = MarketData(instruments, sessions, clock, snapshots)
-
-    def tell(account_id: int) -> None:
-        event_bus.ring(order_topic(account_id))
-
-    updates = OrderUpdates(orders_store, clock, tell)
-    reconciler = Reconciler(orders_store, clock, accounts.account, sessions, updates)
-    gate = Gate(orders_store, clock, FactReader(portfolio, market_data, clock).read)
-    orders = Orders(orders_store, clock, instruments, sessions, gate, look_again=reconciler.look, tell=tell)
-    options = Options(instruments, sessions, market_data)
-    plan_book = PlanBook(orders_store, clock)
-    order_plans = OrderPlans(plan_book, clock, accounts, orders)
-    smart_orders = SmartOrders(orders_store, clock, sessions, portfolio, orders, plan_book)
-    audit = Audit(orders_store, clock)
-    return Platform(
-        settings=settings,
-        clock=clock,
-        databases=databases,
-        vault=vault,
-        bus=bus,
-        event_bus=event_bus,
-        snapshots=snapshots,
-        tickets=Tickets(settings.app_key, clock),
-        calendar=calendar,
-        instruments=instruments,
-        accounts=accounts,
-        sessions=sessions,
-        portfolio=portfolio,
-        market_data=market_data,
-        history=History(instruments, sessions),
-        options=options,
-        option_chains=OptionChains(options, market_data, clock),
-        option_greeks=OptionGreeksDesk(options, market_data, clock),
-        updates=updates,
-        reconciler=reconciler,
-        gate=gate,
-        orders=orders,
-        order_plans=order_plans,
-        smart_orders=smart_orders,
-        audit=audit,
-        triggers=Triggers(orders_store, clock, sessions, orders, market_data, audit),
-        kill_switch=KillSwitch(orders_store, clock, accounts, orders, audit),
-        approvals=Approvals(
-            orders_store, clock, accounts, sessions, orders, order_plans, smart_orders, plan_book, audit
-        ),
-    )
+    return Platform(settings, role, clock or SystemClock())
 
 
 def bus_tcp(settings: Settings) -> str:

@@ -67,19 +67,19 @@ class Sessions:
 
     def data_broker_for(self, account: Account) -> Broker:
         """Where the account's market data comes from: its broker while logged in, else the paper exchange."""
-        if account.broker == account_rows.PAPER or self.state(account).word in ("none", "expired"):
+        if account.is_paper or self.state(account).word in ("none", "expired"):
             return self._paper(account)
         return self._live(account)
 
     def feed_of(self, account: Account) -> str:
         """The name of the account's tick feed in bus topics."""
-        if account.broker == account_rows.PAPER or self.state(account).word in ("none", "expired"):
+        if account.is_paper or self.state(account).word in ("none", "expired"):
             return account_rows.PAPER
         return f"{account.broker}:{account.id}"
 
     def state(self, account: Account) -> SessionState:
         """The login's state now."""
-        if account.broker == account_rows.PAPER:
+        if account.is_paper:
             return SessionState(word="ok")
         row = self._row(account.id)
         if row is None:
@@ -118,7 +118,7 @@ class Sessions:
 
     def log_in(self, account: Account, asked: Mapping[str, str]) -> SessionState:
         """Open a session with the saved fields and what was asked. Raises LoginFailed and BrokerUnavailable."""
-        if account.broker == account_rows.PAPER:
+        if account.is_paper:
             raise NotSupported("The paper exchange needs no login.")
         broker = catalog.load(account.broker)
         urls = self._urls(account.id)
