@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Connection,
     Index,
@@ -98,7 +99,7 @@ _NEXT = (
     .returning(NUMBERS.c.last)
 )
 _ADD_EVENT = insert(EVENTS)
-_HOUSE = bindparam("house")
+_HOUSE: BindParameter[str] = bindparam("house")
 _UPDATE = (
     update(ORDER_ROWS)
     .where(
