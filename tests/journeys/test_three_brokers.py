@@ -90,8 +90,9 @@ def test_each_account_trades_at_its_own_broker(desk: Desk) -> None:
         rests, trades = desk.place(name), desk.place(name, price=1600)
         there = {order["order_id"]: order["state"] for order in desk.faces[name].truth()["orders"]}  # type: ignore[union-attr]
         assert there == {rests: "OPEN", trades: "COMPLETE"}, name
-        desk.post(name, "modifyorder", strategy="journey", orderid=rests, symbol="INFY", exchange="NSE", action="BUY",
-                  product="MIS", pricetype="LIMIT", price=1475, quantity=2, disclosed_quantity=0, trigger_price=0)  # fmt: skip
+        desk.post(name, "modifyorder", strategy="journey", orderid=rests, symbol="INFY", exchange="NSE",
+                  action="BUY", product="MIS", pricetype="LIMIT", price=1475, quantity=2, disclosed_quantity=0,
+                  trigger_price=0)  # fmt: skip
         book = {row["orderid"]: row for row in desk.post(name, "orderbook")["data"]["orders"]}
         assert (book[rests]["quantity"], float(book[rests]["price"])) == (2, 1475)
         desk.post(name, "cancelorder", strategy="journey", orderid=rests)
