@@ -307,9 +307,7 @@ class Verbs:
             words = "Subscribed to order updates"
             client.send(messages.orders_answer("subscribe_orders", words, message, **extra))
 
-        await self._its.desks.subscribe(
-            client, identity.account_id, identity.user, resume if known else None, answer
-        )
+        await self._its.desks.subscribe(client, identity.account_id, resume if known else None, answer)
 
     async def unsubscribe_orders(self, client: Client, message: Message) -> None:
         _identity(client)

@@ -165,7 +165,6 @@ class World:
         self.limits = limits or Limits()
         self.access = FakeAccess()
         self.events = FakeEvents()
-        self.unknown: set[str] = set()
         self.talkers: list[Talker] = []
 
     async def open(self) -> None:
@@ -192,7 +191,7 @@ class World:
         )
 
     def _known(self, broker: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        return [exchange == "NSE" and symbol in SYMBOLS - self.unknown for exchange, symbol in pairs]
+        return [exchange == "NSE" and symbol in SYMBOLS for exchange, symbol in pairs]
 
     async def _turn(self) -> None:
         while True:
