@@ -21,6 +21,7 @@ from restx_api import (
     later,
     market_data,
     orders,
+    plans,
     portfolio,
     spec,
     system,
@@ -36,6 +37,7 @@ _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 
 SUBJECTS = (
     orders.orders,
+    plans.plans,
     portfolio.portfolio,
     market_data.market_data,
     history.history,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +30,12 @@ _POLICY = (
 def blueprint(platform: Platform, endpoints: Iterable[Endpoint]) -> Blueprint:
     """The two pages and their script, behind one check."""
     known = tuple(endpoints)
+
+    @cache
+    def written() -> str:
+        return json.dumps(spec.document(known), separators=(",", ":"))
+
     pages = Blueprint("api_docs", __name__, template_folder="templates")
-    written = json.dumps(spec.document(known), separators=(",", ":"))
 
     @pages.get("/api/docs")
     @_for_insiders(platform, page=True)
@@ -49,7 +53,7 @@ def blueprint(platform: Platform, endpoints: Iterable[Endpoint]) -> Blueprint:
     @pages.get("/api/v1/swagger.json")
     @_for_insiders(platform, page=False)
     def document() -> Response:
-        return Response(written, mimetype="application/json")
+        return Response(written(), mimetype="application/json")
 
     return pages
 

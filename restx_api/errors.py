@@ -96,8 +96,8 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (NotFound, 404, ""),
     (OrderNotFound, 404, ""),
     (OrderRejected, 400, "order_rejected"),
-    (BrokerUnavailable, 503, "broker_unavailable"),
-    (BrokerError, 502, "broker_error"),
+    (BrokerUnavailable, 500, "broker_unavailable"),
+    (BrokerError, 500, "broker_error"),
     (Unavailable, 503, "unavailable"),
 )
 
@@ -146,13 +146,24 @@ def placed(outcome: Placed, subject: str, done: str = "") -> Answer:
     if outcome.state == "accepted":
         body = {"status": "success", "orderid": outcome.order_id}
         return Answer(200, {**body, "message": done} if done else body)
+    if outcome.state == "none":
+        return Answer(200, {"status": "success", "message": outcome.message})
     if outcome.state == "parked":
-        body = {"status": "success", "message": outcome.message, "mode": OrderMode.SEMI_AUTO.value}
-        return Answer(200, {**body, "pending_order_id": outcome.approval_id})
+        return Answer(200, queued(outcome.approval_id))
     if outcome.state != "refused":
         body = {"status": "pending", "orderid": outcome.order_id, "message": outcome.message}
         return Answer(200, {**body, "state": outcome.state})
     return _refused(outcome, subject)
+
+
+def queued(approval_id: int | None) -> dict[str, Any]:
+    """The reply of an account in semi-auto mode: a person decides (contract 1.6)."""
+    return {
+        "status": "success",
+        "message": "Order queued for approval in Action Center",
+        "mode": OrderMode.SEMI_AUTO.value,
+        "pending_order_id": approval_id,
+    }
 
 
 def _refused(outcome: Placed, subject: str) -> Answer:

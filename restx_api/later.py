@@ -20,11 +20,8 @@ _MESSAGES: dict[str, Any] = {
 }
 _QUERY: dict[str, Any] = {"key_in": KeyIn.QUERY}
 
-later.later("POST", "/placesmartorder", **{**_TRADE, "limit": "smart_order"})
 later.later("POST", "/optionsorder", **_OPTION_ORDER)
 later.later("POST", "/optionsmultiorder", **_OPTION_ORDER)
-later.later("POST", "/basketorder", **_TRADE)
-later.later("POST", "/splitorder", **_TRADE)
 later.later("POST", "/placegttorder", **{**_TRADE, "limit": "order"})
 later.later("POST", "/modifygttorder", **{**_TRADE, "limit": "order"}, held="live")
 later.later("POST", "/cancelgttorder", **{**_TRADE, "limit": "order"}, held="live")

@@ -20,10 +20,9 @@ _FAILURES = {
     409: "The Idempotency-Key came before with another request",
     413: "The body is larger than 1 MiB",
     429: "Too many requests: wait for Retry-After seconds",
-    500: "Something went wrong here",
+    500: "The broker does not answer or answers with an error, or something went wrong here",
     501: "The broker, or this version, cannot do it",
-    502: "The broker answered unreadably or with an error",
-    503: "The broker, or a part of the platform, does not answer",
+    503: "A part of the platform does not answer",
 }
 _DENIED = "The key is not known, or may not do this"
 _MAP: Shape = {"type": "object", "additionalProperties": True}

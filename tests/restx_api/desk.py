@@ -37,7 +37,10 @@ from restx_api import api
 from services.accounts import Caller
 from services.history import History
 from services.market_calendar import MarketCalendar
+from services.order_plans import OrderPlans
+from services.plan_book import PlanBook
 from services.portfolio import Portfolio
+from services.smart_orders import SmartOrders
 from tests.services.order_world import CATALOG, MANIFEST, NOW, ScriptedBroker, World
 
 ORDER = {
@@ -207,12 +210,18 @@ class Desk:
         self.world.orders._sessions.broker = broker  # type: ignore[attr-defined]
         sessions = SimpleNamespace(broker_for=lambda a: broker, data_broker_for=lambda a: broker)
         catalog = self.world.orders._instruments
+        portfolio = Portfolio(self.world.orders_db, catalog, sessions)
+        clock, book = self.world.clock, PlanBook(self.world.orders_db, self.world.clock)
         self.platform: Any = SimpleNamespace(
             settings=SimpleNamespace(**{**SETTINGS, **settings}),
             clock=self.world.clock,
             accounts=self.world.accounts,
             orders=self.world.orders,
-            portfolio=Portfolio(self.world.orders_db, catalog, sessions),
+            portfolio=portfolio,
+            order_plans=OrderPlans(book, clock, self.world.accounts, self.world.orders),
+            smart_orders=SmartOrders(
+                self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
+            ),
             market_data=FakeMarketData(),
             instruments=FakeInstruments(),
             history=History(catalog, sessions),

@@ -51,8 +51,8 @@ def test_bars_have_integer_seconds_and_no_mode(desk: Desk) -> None:
         ({"exchange": "NYSE"}, 400),
     ],
 )
-def test_what_cannot_be_answered_is_said(desk: Desk, change: dict[str, object], status: int) -> None:
-    answer = desk.post("/history", {**ASKED, **change})
+def test_what_cannot_be_answered_is_said(shop: Desk, change: dict[str, object], status: int) -> None:
+    answer = shop.post("/history", {**ASKED, **change})
     assert (answer.status_code, answer.json["status"]) == (status, "error")
 
 

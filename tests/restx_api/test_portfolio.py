@@ -150,7 +150,7 @@ def test_the_open_quantity_is_signed_and_zero_when_flat(desk: Desk) -> None:
     assert desk.post("/openposition", {**asked, "product": "CNC"}).json["quantity"] == 0
     assert "'exchange'" in desk.post("/openposition", {**asked, "exchange": "NES"}).json["message"]
     desk.world.script.book_down = True
-    assert desk.post("/openposition", asked).status_code == 503
+    assert desk.post("/openposition", asked).status_code == 500
 
 
 def test_holdings_and_their_sums(desk: Desk) -> None:

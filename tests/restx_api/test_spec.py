@@ -30,6 +30,9 @@ BODIES: dict[str, dict[str, Any]] = {
         "symbols": [{"symbol": "RELIANCE", "exchange": "NSE"}, {"symbol": "X", "exchange": "NSE"}]
     },
     "/analyzer/toggle": {"mode": True},
+    "/placesmartorder": {**ORDER, "position_size": "3"},
+    "/basketorder": {"strategy": "x", "orders": [{k: v for k, v in ORDER.items() if k != "strategy"}]},
+    "/splitorder": {**ORDER, "quantity": 5, "splitsize": 2},
     "/history": {
         "symbol": "RELIANCE",
         "exchange": "NSE",
@@ -96,9 +99,9 @@ def test_real_answers_are_as_described(desk: Desk, path: str, live: bool) -> Non
 
 
 @pytest.mark.parametrize("path", sorted(BODIES))
-def test_requests_that_work_are_as_described(desk: Desk, path: str) -> None:
+def test_requests_that_work_are_as_described(shop: Desk, path: str) -> None:
     shape = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    jsonschema.validate({**BODIES[path], "apikey": desk.key}, resolved(_openapi_bounds(resolved(shape))))
+    jsonschema.validate({**BODIES[path], "apikey": shop.key}, resolved(_openapi_bounds(resolved(shape))))
 
 
 def _openapi_bounds(shape: Any) -> Any:
