@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import config
@@ -24,8 +26,14 @@ def is_prepared(settings: config.Settings) -> bool:
 
 
 def has_universe(settings: config.Settings) -> bool:
-    """Whether the paper account has instruments. The worker keeps them fresh."""
-    return any((settings.data_dir / "instruments" / "paper").glob("*.sqlite"))
+    """Whether the paper master that the store names is there. The worker keeps it fresh."""
+    store = f"{(settings.data_dir / 'platform.db').as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(store, uri=True)) as connection:
+            named = connection.execute("SELECT file FROM masters WHERE broker = 'paper'").fetchone()
+    except sqlite3.Error:
+        return False
+    return named is not None and (settings.data_dir / "instruments" / "paper" / named[0]).exists()
 
 
 def when_needed(settings: config.Settings, data_dir: Path | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import config
-from commands import backup, locks, restore
+from commands import backup, locks, prepare, restore
 from commands.__main__ import main
 from database import migrate
 
@@ -52,6 +52,7 @@ def test_a_backup_holds_what_was_committed_and_restores(home: Path, tmp_path: Pa
     assert count(home) == 203
     assert main(["restore", str(tmp_path / "a.tgz"), "--data-dir", str(home)]) == 0
     assert 3 <= count(home) <= 203
+    assert prepare.is_prepared(config.load(home, {})), "a restored install can start at once"
     (kept,) = (home / "backups").glob("before-restore-*")
     with closing(sqlite3.connect(kept / "logs.db")) as old:
         assert old.execute("SELECT count(*) FROM counted").fetchone() == (203,)
