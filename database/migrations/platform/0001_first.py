@@ -93,6 +93,102 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
     )
     op.create_table(
+        "strategies",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("exchange", sa.String(length=16), nullable=False),
+        sa.Column("entry", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("schedule", sa.Text(), nullable=False),
+        sa.Column("restart", sa.String(length=16), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=False),
+        sa.Column("cancel_on_stop", sa.Boolean(), nullable=False),
+        sa.Column("flatten_on_stop", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("modified_at", types.UtcTime(), nullable=False),
+        sa.Column("deleted_at", types.UtcTime(), nullable=True),
+        sa.Column("wanted", sa.String(length=8), nullable=False),
+        sa.Column("pressed_at", types.UtcTime(), nullable=True),
+        sa.Column("done_window", types.UtcTime(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", types.UtcTime(), nullable=True),
+        sa.Column("crashes", sa.Text(), nullable=False),
+        sa.Column("retry_at", types.UtcTime(), nullable=True),
+        sa.Column("next_start", types.UtcTime(), nullable=True),
+        sa.Column("next_stop", types.UtcTime(), nullable=True),
+        sa.Column("last_started", types.UtcTime(), nullable=True),
+        sa.Column("last_stopped", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_strategies")),
+    )
+    op.create_index(op.f("ix_strategies_account_id"), "strategies", ["account_id"], unique=False)
+    op.create_index(op.f("ix_strategies_user_id"), "strategies", ["user_id"], unique=False)
+    op.create_table(
+        "strategy_notes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("strategy_id", sa.String(length=64), nullable=False),
+        sa.Column("at", types.UtcTime(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_strategy_notes")),
+    )
+    op.create_index(op.f("ix_strategy_notes_strategy_id"), "strategy_notes", ["strategy_id"], unique=False)
+    op.create_table(
+        "strategy_runs",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("strategy_id", sa.String(length=64), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("log", sa.String(length=128), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("window", types.UtcTime(), nullable=True),
+        sa.Column("key_id", sa.Integer(), nullable=True),
+        sa.Column("pid", sa.Integer(), nullable=True),
+        sa.Column("started", sa.BigInteger(), nullable=True),
+        sa.Column("boot", sa.String(length=64), nullable=False),
+        sa.Column("started_at", types.UtcTime(), nullable=True),
+        sa.Column("stopping", types.UtcTime(), nullable=True),
+        sa.Column("ended_at", types.UtcTime(), nullable=True),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("signal", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("tail", sa.Text(), nullable=False),
+        sa.Column("peak_memory", sa.BigInteger(), nullable=False),
+        sa.Column("cpu_seconds", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_strategy_runs")),
+        sa.UniqueConstraint(
+            "strategy_id", "generation", name=op.f("uq_strategy_runs_strategy_id_generation")
+        ),
+    )
+    op.create_index(op.f("ix_strategy_runs_ended_at"), "strategy_runs", ["ended_at"], unique=False)
+    op.create_index(op.f("ix_strategy_runs_strategy_id"), "strategy_runs", ["strategy_id"], unique=False)
+    op.create_table(
+        "strategy_values",
+        sa.Column("strategy_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("secret", sa.Boolean(), nullable=False),
+        sa.Column("cipher", sa.Text(), nullable=False),
+        sa.Column("changed_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("strategy_id", "name", name=op.f("pk_strategy_values")),
+    )
+    op.create_table(
+        "strategy_versions",
+        sa.Column("strategy_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("files", sa.Text(), nullable=False),
+        sa.Column("note", sa.String(length=200), nullable=False),
+        sa.Column("made_by", sa.String(length=64), nullable=False),
+        sa.Column("made_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("strategy_id", "number", name=op.f("pk_strategy_versions")),
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -192,6 +288,16 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_watchlists_user_id"), table_name="watchlists")
     op.drop_table("watchlists")
     op.drop_table("users")
+    op.drop_table("strategy_versions")
+    op.drop_table("strategy_values")
+    op.drop_index(op.f("ix_strategy_runs_strategy_id"), table_name="strategy_runs")
+    op.drop_index(op.f("ix_strategy_runs_ended_at"), table_name="strategy_runs")
+    op.drop_table("strategy_runs")
+    op.drop_index(op.f("ix_strategy_notes_strategy_id"), table_name="strategy_notes")
+    op.drop_table("strategy_notes")
+    op.drop_index(op.f("ix_strategies_user_id"), table_name="strategies")
+    op.drop_index(op.f("ix_strategies_account_id"), table_name="strategies")
+    op.drop_table("strategies")
     op.drop_table("settings")
     op.drop_table("masters")
     op.drop_index("ix_login_attempts_subject_at", table_name="login_attempts")
