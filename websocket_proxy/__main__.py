@@ -37,7 +37,7 @@ _THREADS = 8
 
 def main(settings: Settings) -> int:
     """Serve; EX_TEMPFAIL when another stream role of this install is there, 1 when the port is taken."""
-    logging.getLogger("picows").setLevel(logging.ERROR)
+    logging.getLogger("picows").setLevel(logging.CRITICAL)  # a line for each broken frame of each stranger
     try:
         forwarder = Forwarder(Bus(settings.data_dir, "stream", bus_tcp(settings)))
     except OSError as error:
