@@ -10,8 +10,6 @@ from restx_api.errors import Style
 later = Subject("Not built yet")
 
 _TRADE: dict[str, Any] = {"style": Style.A, "scope": "trade", "sandboxed": True}
-_OPTION_ORDER: dict[str, Any] = {"style": Style.C, "scope": "trade", "sandboxed": True, "limit": "order"}
-_GREEKS: dict[str, Any] = {"style": Style.D, "denied": 401}
 _MESSAGES: dict[str, Any] = {
     "style": Style.PLAIN,
     "denied": 401,
@@ -20,17 +18,10 @@ _MESSAGES: dict[str, Any] = {
 }
 _QUERY: dict[str, Any] = {"key_in": KeyIn.QUERY}
 
-later.later("POST", "/optionsorder", **_OPTION_ORDER)
-later.later("POST", "/optionsmultiorder", **_OPTION_ORDER)
 later.later("POST", "/placegttorder", **{**_TRADE, "limit": "order"})
 later.later("POST", "/modifygttorder", **{**_TRADE, "limit": "order"}, held="live")
 later.later("POST", "/cancelgttorder", **{**_TRADE, "limit": "order"}, held="live")
 later.later("POST", "/gttorderbook", sandboxed=True)
-later.later("POST", "/optionsymbol", style=Style.C)
-later.later("POST", "/optionchain", style=Style.C)
-later.later("POST", "/syntheticfuture", style=Style.C)
-later.later("POST", "/optiongreeks", **_GREEKS, limit="greeks")
-later.later("POST", "/multioptiongreeks", **_GREEKS)
 later.later("GET", "/chart", style=Style.PLAIN, **_QUERY)
 later.later("POST", "/chart")
 later.later("GET", "/telegram/config", **_MESSAGES, **_QUERY)

@@ -27,6 +27,7 @@ from services.market_calendar import MarketCalendar
 from services.market_data import MarketData
 from services.option_chain import OptionChains
 from services.option_greeks import OptionGreeksDesk
+from services.option_orders import OptionOrders
 from services.options import Options
 from services.order_plans import OrderPlans
 from services.order_updates import OrderUpdates
@@ -165,6 +166,10 @@ class Platform:
     @cached_property
     def order_plans(self) -> OrderPlans:
         return OrderPlans(self.plan_book, self.clock, self.accounts, self.orders)
+
+    @cached_property
+    def option_orders(self) -> OptionOrders:
+        return OptionOrders(self.options, self.order_plans)
 
     @cached_property
     def smart_orders(self) -> SmartOrders:

@@ -18,7 +18,7 @@ from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, o
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _BATCH = 1000
-_DERIVATIVES = tuple(name for name in EXCHANGES if name in DERIVATIVES)
+DERIVATIVE_CODES = tuple(name for name in EXCHANGES if name in DERIVATIVES)
 
 CSV_COLUMNS = (
     "symbol",
@@ -51,7 +51,7 @@ class Expiry(Keyed):
     """Which underlying's expiries."""
 
     symbol = symbol()
-    exchange = Choice(_DERIVATIVES, required=True)
+    exchange = Choice(DERIVATIVE_CODES, required=True)
     instrumenttype = Choice(("futures", "options"), required=True)
 
 
