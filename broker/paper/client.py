@@ -49,7 +49,8 @@ Connect = Callable[[], Socket]
 _REACH = 3.0
 _ANSWER = 4.0
 _SLOW = 15.0
-_LOOK = 4.0
+_LOOK = 6.0
+_SLICE = 0.1
 _GONE = "The paper exchange does not answer"
 
 
@@ -83,7 +84,7 @@ class Link:
         socket = self._socket()
         done = False
         try:
-            self._send(socket, wire.encode(call))
+            self._send(socket, wire.encode(call), min(wait, _REACH))
             reply = self._receive(socket, call.number, wait)
             done = True
             return reply
@@ -104,8 +105,8 @@ class Link:
         return socket
 
     @staticmethod
-    def _send(socket: Socket, payload: bytes) -> None:
-        if not socket.poll(int(_REACH * 1000), zmq.POLLOUT):
+    def _send(socket: Socket, payload: bytes, wait: float) -> None:
+        if not socket.poll(int(wait * 1000), zmq.POLLOUT):
             raise NotReached
         try:
             socket.send(payload, zmq.NOBLOCK)
@@ -114,8 +115,13 @@ class Link:
 
     @staticmethod
     def _receive(socket: Socket, number: int, wait: float) -> wire.Reply:
+        """The reply of a number. A peer that is gone (nothing can be sent to it) is not waited for."""
         end = time.monotonic() + wait
-        while (left := end - time.monotonic()) > 0 and socket.poll(int(left * 1000) + 1):
+        while (left := end - time.monotonic()) > 0:
+            if not socket.poll(int(min(left, _SLICE) * 1000) + 1):
+                if not socket.poll(0, zmq.POLLOUT) and not socket.poll(0):
+                    break
+                continue
             try:
                 reply = wire.read_reply(socket.recv(zmq.NOBLOCK))
             except msgspec.DecodeError as error:
