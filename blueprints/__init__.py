@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from blueprints import (
     access,
     accounts,
+    approvals,
     assets,
     books,
     chart,
@@ -30,6 +31,7 @@ from blueprints import (
     settings,
     shell,
     trade,
+    triggers,
 )
 from services.browser import Browser, build_browser
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAGES = (
-    *(pages_static, gate, held, dashboard, trade, chart, orders, books, search),
+    *(pages_static, gate, held, dashboard, trade, chart, orders, books, search, approvals, triggers),
     *(settings, accounts, kill, help, shell),
 )
 _KEYED = ("/api/",)

@@ -92,7 +92,7 @@ def orders() -> str | BaseResponse:
         state=state,
         unsettled=browser().journal.unsettled(here),
         counts=Counter(_group(order) for order in book.value),
-        tabs=_order_tabs("orders"),
+        tabs=order_tabs("orders"),
         names={o.symbol: name_of(o.exchange, o.symbol) for o in listing.rows},
     )
 
@@ -101,10 +101,12 @@ def _group(order: Order) -> str:
     return next(name for name, states in _STATES.items() if order.state in states)
 
 
-def _order_tabs(here: str) -> list[tuple[str, str, None, bool]]:
+def order_tabs(here: str) -> list[tuple[str, str, None, bool]]:
     return [
         (url_for("books.orders"), "Orders", None, here == "orders"),
         (url_for("books.trades"), "Trades", None, here == "trades"),
+        (url_for("triggers.index"), "GTT and exits", None, here == "triggers"),
+        (url_for("approvals.index"), "Action Center", None, here == "approvals"),
     ]
 
 
@@ -131,7 +133,7 @@ def trades() -> str | BaseResponse:
         section="orders",
         book=book,
         listing=listing,
-        tabs=_order_tabs("trades"),
+        tabs=order_tabs("trades"),
         names={t.symbol: name_of(t.exchange, t.symbol) for t in listing.rows},
     )
 

@@ -15,6 +15,7 @@ from blueprints.headers import socket_origin
 from blueprints.help import KEYS
 from blueprints.problems import Read, attempt
 from domain.model import Mode, Position
+from services.accounts import Caller
 
 blueprint = pages("shell", prefix="/shell")
 
@@ -84,6 +85,10 @@ def _session_words() -> tuple[str, str, str]:
     return look, duration(left), f"The broker ends the session at {clock_time(state.expires_at)} IST"
 
 
+def _login_word(here: Caller) -> str:
+    return platform().sessions.state(here.account).word
+
+
 def mode_name(mode: Mode) -> str:
     """What a page calls a mode: "live" or "paper"."""
     return "live" if mode is Mode.LIVE else "paper"
@@ -107,6 +112,8 @@ def _frame() -> dict[str, Any]:
         "accounts": platform().accounts.accounts_of(user().id),
         "socket_url": socket_origin(platform().settings.websocket_url),
         "indices": [{"label": label, "key": key} for label, key in _INDICES],
+        "engaged": platform().kill_switch.engaged(here.account.id),
+        "session_over": here.account.mode is Mode.LIVE and _login_word(here) in ("none", "expired"),
         "key_sheet": KEYS,
         "nav": _nav(),
         "nav_foot": [

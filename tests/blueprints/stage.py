@@ -14,9 +14,13 @@ from flask import Flask
 
 import blueprints
 import config
+from broker import catalog
+from broker.interface import BrokerSession
 from database import migrate
+from domain.model import Mode
 from restx_api import api
 from services import platform as wiring
+from services.accounts import Account
 from services.platform import Platform, build_platform
 from tests.blueprints.broker import MASTER, Books, HandBroker
 
@@ -84,6 +88,18 @@ class Stage:
     def close(self) -> None:
         self._patch.stop()
         self.platform.close()
+
+    def live_account(self, broker: str) -> Account:
+        """A second account of the first user, logged in and live at a broker that is played by hand too."""
+        self.platform.instruments.load_rows(broker, MASTER, "by hand")
+        account = self.accounts.add_account(1, "Family", broker)
+        caller = self.accounts.caller_of_user(1, account.id)
+        self.accounts.set_mode(caller, Mode.LIVE)
+        session = BrokerSession(account=str(account.id), tokens={}, urls={}, opened_at=NOON)
+        facts = {"books": self.books, "manifest": catalog.manifest(broker)}
+        played = type("PlayedLive", (HandBroker,), facts)(session, lambda exchange, token: None, self.clock)
+        self.platform.sessions._live = lambda account: played  # type: ignore[method-assign]
+        return self.accounts.account(account.id)
 
     def visitor(self, address: str = "10.0.0.7") -> Visitor:
         return Visitor(self, address)

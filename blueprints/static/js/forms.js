@@ -73,5 +73,12 @@ async function act(form, submitter) {
 
 export function start() {
   on("submit", "form[data-send]", (form, event) => { event.preventDefault(); act(form, event.submitter); });
+  on("submit", "form:not([data-send], [data-ticket], [data-quiet])", async (form, event) => {
+    const question = event.submitter?.dataset.ask;
+    if (!question || form.dataset.sure) return;
+    event.preventDefault();
+    const { submitter } = event;
+    if (await ask(question, submitter.textContent.trim())) { form.dataset.sure = "1"; form.requestSubmit(submitter); }
+  });
   on("change", "[data-check-all]", (box) => all(`input[name="${box.dataset.checkAll}"]`, box.form ?? box.closest("section") ?? document).forEach((one) => { if (!one.disabled) one.checked = box.checked; }));
 }

@@ -66,7 +66,7 @@ function holdButtons() {
   });
   on("keyup", "[data-hold]", end);
   on("focusout", "[data-hold]", end);
-  all("[data-hold]").forEach((button) => { if (button.dataset.holdWords) button.lastChild.textContent = button.dataset.holdWords; });
+  labelHolds(document);
 }
 
 function tickClocks() {
@@ -93,8 +93,27 @@ export function openDialog(id) {
   const dialog = document.getElementById(id);
   if (!dialog?.showModal) return false;
   if (!dialog.open) dialog.showModal();
+  if (dialog.dataset.src) fill(dialog);
   dialog.dispatchEvent(new CustomEvent("opened"));
   return true;
+}
+
+/** A dialog whose body the server draws when it is opened; where that fails its page is opened instead. */
+async function fill(dialog) {
+  const answer = await fetch(dialog.dataset.src, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+  if (!answer?.ok) { location.assign(dialog.dataset.src.split("?")[0]); return; }
+  one("[data-body]", dialog).innerHTML = await answer.text();
+  labelHolds(dialog);
+  one("[data-hold]", dialog)?.focus();
+}
+
+const labelHolds = (within) => all("[data-hold-words]", within).forEach((button) => { one("[data-hold-label]", button).textContent = button.dataset.holdWords; });
+
+/** A button that is off until the name typed beside it matches. */
+function confirms() {
+  const check = (input) => { const button = one("[data-confirmed]", input.form); if (button) button.disabled = input.value.trim() !== input.dataset.confirm; };
+  all("[data-confirm]").forEach(check);
+  on("input", "[data-confirm]", check);
 }
 
 /** A stepped field moves by its tick or lot, with its buttons or the arrow keys. */
@@ -118,6 +137,7 @@ export function start() {
     if (way) { event.preventDefault(); step(input, way * Number(input.dataset.step)); }
   });
   holdButtons();
+  confirms();
   menus();
   settleToasts();
   tickClocks();
