@@ -11,11 +11,11 @@ import json
 import signal
 import threading
 
-from tests.simulators.faces import names, simulator
+from tests.simulators.faces import simulator, spoken
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", choices=names(), metavar="NAME", help=f"one of: {', '.join(names())}")
+    parser.add_argument("name", choices=spoken(), metavar="NAME", help=f"one of: {', '.join(spoken())}")
     parser.add_argument("--port", type=int, default=0, help="of the HTTP face (default: a free one)")
     parser.add_argument("--seed", type=int, default=0, help="of prices and faults (default 0)")
     parser.add_argument("--redirect", metavar="URL", help="where its login page returns to")

@@ -19,16 +19,8 @@ from broker.paper.numbers import Numbers
 from broker.paper.rules import Terms, margin
 from domain.clock import Clock
 from domain.ledger import Amounts, EntryKind
-from domain.model import (
-    CancelOrder,
-    Instrument,
-    ModifyOrder,
-    Order,
-    OrderState,
-    PlaceOrder,
-    Tick,
-    Trade,
-)
+from domain.market import Tick
+from domain.model import CancelOrder, Instrument, ModifyOrder, Order, OrderState, PlaceOrder, Trade
 from domain.outcomes import Accepted, Outcome, Refused
 from tests.simulators.faults import EXCHANGE, FaultPlan
 from tests.simulators.market import HandMarket

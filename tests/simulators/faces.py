@@ -10,13 +10,19 @@ from tests.simulators.server import Simulator
 _FACES = {
     "zerodha": "tests.simulators.kite:KiteSimulator",
     "noren": "tests.simulators.noren:NorenSimulator",
+    "paper": "tests.simulators.paper:PaperSimulator",
     "xts": "tests.simulators.xts:XtsSimulator",
 }
 
 
 def names() -> list[str]:
-    """The brokers that can be simulated."""
+    """The brokers that the contract suite can be run over."""
     return [name for name in catalog.names() if _face(name) is not None]
+
+
+def spoken() -> list[str]:
+    """Those whose servers can be rehearsed against: they have a wire of their own."""
+    return [name for name in names() if catalog.manifest(name).urls]
 
 
 def simulator(name: str, seed: int = 0) -> Simulator:

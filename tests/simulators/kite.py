@@ -5,7 +5,6 @@ Written from the broker's documents, the published samples and the official SDK 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -16,12 +15,12 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from domain.clock import IST
-from domain.model import Instrument, ModifyOrder, OrderType, PlaceOrder, Product, Side, Tick, Trade
+from domain.model import Instrument, ModifyOrder, OrderType, PlaceOrder, Product, Side, Trade
 from domain.outcomes import Accepted, Refused
 from tests.simulators import kite_wire as wire
 from tests.simulators.exchange import Entry
 from tests.simulators.kite_extras import MutualFunds, Triggers
-from tests.simulators.server import Simulator, Socket
+from tests.simulators.kite_socket import KiteSocket
 from tests.simulators.transport import Answer, Request
 
 Kind = TypeVar("Kind")
@@ -53,7 +52,7 @@ class KiteError(Exception):
         return Answer.json(body, self.status or CODES[self.kind])
 
 
-class KiteSimulator(Simulator):
+class KiteSimulator(KiteSocket):
     """Zerodha. Prices in rupees, JSON numbers are numbers, times are IST text."""
 
     user = "AB1234"
@@ -421,58 +420,6 @@ class KiteSimulator(Simulator):
     def _charges(self, request: Request, parts: list[str]) -> object:
         rows = json.loads(request.body)
         return [row | {"charges": _margin_row("", "", 0)["charges"]} for row in rows]
-
-    # -- the ticker
-    def admit(self, path: str, query: dict[str, str]) -> bool:
-        return (
-            query.get("api_key") == self.credentials["api_key"] and query.get("access_token") in self.tokens
-        )
-
-    async def converse(self, socket: Socket) -> None:
-        beat = asyncio.create_task(self._beat(socket))
-        socket.orders = True
-        try:
-            async for text in socket:
-                asked = json.loads(text)
-                self._asked(socket, asked.get("a"), asked.get("v") or [])
-        finally:
-            beat.cancel()
-
-    async def _beat(self, socket: Socket) -> None:
-        while True:
-            await asyncio.sleep(1)
-            socket.send(b"\x00")
-
-    def _asked(self, socket: Socket, action: str, value: list[object]) -> None:
-        tokens = value[1] if action == "mode" else value
-        assert isinstance(tokens, list)
-        for token in tokens:
-            if action == "unsubscribe":
-                socket.wanted.pop(token, None)
-            else:
-                socket.wanted[token] = (
-                    str(value[0]) if action == "mode" else socket.wanted.get(token, "quote")
-                )
-        if action != "unsubscribe":
-            scrips = [self.by_token[t] for t in tokens if t in self.by_token]
-            packets = [wire.packet(s, self.market.tick(s.instrument), socket.wanted[s.token]) for s in scrips]
-            if packets:
-                socket.send(wire.frame(packets))
-
-    def tick_frames(self, socket: Socket, instrument: Instrument, tick: Tick) -> Iterable[str | bytes]:
-        scrip = self._of(instrument)
-        if mode := socket.wanted.get(scrip.token):
-            yield wire.frame([wire.packet(scrip, tick, mode)])
-
-    def order_frames(self, socket: Socket, entry: Entry, trade: Trade | None) -> Iterable[str | bytes]:
-        row = wire.order_row(entry, self._of(entry.instrument))
-        more = {
-            "user_id": entry.user,
-            "unfilled_quantity": row["pending_quantity"],
-            "app_id": 1234,
-            "checksum": "",
-        }
-        yield json.dumps({"type": "order", "data": row | more})
 
     # -- small things
     def _scrip(self, exchange: str, symbol: str) -> wire.Scrip:

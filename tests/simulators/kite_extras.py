@@ -9,7 +9,8 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING
 
-from domain.model import Instrument, OrderType, PlaceOrder, Product, Side, Tick
+from domain.market import Tick
+from domain.model import Instrument, OrderType, PlaceOrder, Product, Side
 from tests.simulators import kite_wire as wire
 from tests.simulators.transport import Answer, Request
 

@@ -9,18 +9,8 @@ from decimal import Decimal
 
 from broker.paper.booked import Line
 from domain.clock import IST
-from domain.model import (
-    Candle,
-    Depth,
-    Exchange,
-    Instrument,
-    InstrumentKind,
-    Order,
-    OrderState,
-    Quote,
-    Tick,
-    Trade,
-)
+from domain.market import Candle, Depth, Quote, Tick
+from domain.model import Exchange, Instrument, InstrumentKind, Order, OrderState, Trade
 from tests.simulators.exchange import Entry, Held
 
 SEGMENTS = {"NSE": 1, "NFO": 2, "CDS": 3, "BSE": 4, "BFO": 5, "BCD": 6, "MCX": 7, "INDICES": 9, "NCO": 12}

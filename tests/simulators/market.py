@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from broker.paper.market import day_start, rolling_day
 from domain.clock import IST, Clock
-from domain.model import Candle, Depth, DepthLevel, Exchange, Instrument, InstrumentKind, Quote, Tick
+from domain.market import Candle, Depth, DepthLevel, Quote, Tick
+from domain.model import Exchange, Instrument, InstrumentKind
 from domain.symbols import build
 
 MINUTES = {"1m": 1, "2m": 2, "3m": 3, "4m": 4, "5m": 5, "10m": 10, "15m": 15, "30m": 30,

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote, unquote_plus, urlencode
 
 import pyotp
 
-from domain.model import Instrument, ModifyOrder, OrderType, PlaceOrder, Tick, Trade
+from domain.model import Instrument, ModifyOrder, OrderType, PlaceOrder, Trade
 from domain.outcomes import Accepted, Outcome, Refused
 from tests.simulators import noren_wire as wire
 from tests.simulators.exchange import Entry
 from tests.simulators.noren_extras import OrderTriggers, Watchlists
-from tests.simulators.server import Simulator, Socket
+from tests.simulators.noren_socket import NorenSocket
 from tests.simulators.transport import Answer, Request
 
 Data = dict[str, object]
@@ -71,7 +71,7 @@ class NorenError(Exception):
         self.words, self.status = words, status
 
 
-class NorenSimulator(Simulator):
+class NorenSimulator(NorenSocket):
     """One house. All values are strings, both ways."""
 
     user = "FA1234"
@@ -90,7 +90,6 @@ class NorenSimulator(Simulator):
         self.by_instrument = {s.instrument.key: s for s in self.by_key.values()}
         self.triggers = OrderTriggers(self)
         self.lists = Watchlists(self)
-        self._sent: dict[tuple[int, str], dict[str, str]] = {}
 
     def open_sessions(self) -> None:
         token = self.random(32)
@@ -402,57 +401,6 @@ class NorenSimulator(Simulator):
             price=_number(data, "prc"),
         )
         return self.exchange.margin(order)
-
-    # -- the socket
-    async def converse(self, socket: Socket) -> None:
-        async for text in socket:
-            asked = json.loads(text)
-            if asked.get("t") in ("a", "c"):
-                self._log_in(socket, asked)
-            elif socket.ready:
-                self._asked(socket, asked)
-
-    def _log_in(self, socket: Socket, asked: Data) -> None:
-        token = asked.get("accesstoken") or asked.get("susertoken")
-        socket.ready = token in self.tokens
-        kind = "ak" if asked["t"] == "a" else "ck"
-        socket.send(json.dumps({"t": kind, "uid": self.user, "s": "OK" if socket.ready else "NOT_OK"}))
-
-    def _asked(self, socket: Socket, asked: Data) -> None:
-        kind, keys = asked.get("t"), str(asked.get("k") or "").split("#")
-        if kind == "h":
-            socket.send(json.dumps({"t": "hk"}))
-        elif kind == "o":
-            socket.orders = True
-            socket.send(json.dumps({"t": "ok"}))
-        elif kind in ("t", "d"):
-            for key in keys:
-                if scrip := self.by_key.get(key):
-                    socket.wanted[key] = str(kind)
-                    self._sent.pop((id(socket), key), None)
-                    tick = self.market.tick(scrip.instrument)
-                    socket.send(self._frame(socket, scrip, tick, f"{kind}k"))
-        elif kind in ("u", "ud"):
-            for key in keys:
-                socket.wanted.pop(key, None)
-            socket.send(json.dumps({"t": f"{kind}k", "k": "#".join(keys)}))
-
-    def _frame(self, socket: Socket, scrip: wire.Scrip, tick: Tick, kind: str) -> str:
-        """Only what changed since the last frame of this instrument on this socket."""
-        whole = wire.tick_fields(tick, scrip, kind[0] == "d", self.market.has_traded(scrip.instrument))
-        before = self._sent.get((id(socket), scrip.key), {})
-        self._sent[id(socket), scrip.key] = whole
-        changed = {name: value for name, value in whole.items() if before.get(name) != value}
-        return json.dumps({"t": kind, "e": scrip.exchange, "tk": scrip.token, **changed})
-
-    def tick_frames(self, socket: Socket, instrument: Instrument, tick: Tick) -> Iterable[str | bytes]:
-        scrip = self.of(instrument)
-        if kind := socket.wanted.get(scrip.key):
-            yield self._frame(socket, scrip, tick, f"{kind}f")
-
-    def order_frames(self, socket: Socket, entry: Entry, trade: Trade | None) -> Iterable[str | bytes]:
-        if socket.orders:
-            yield json.dumps(wire.order_message(entry, self.of(entry.instrument), trade))
 
     # -- small things
     def _master(self, name: str) -> Answer:

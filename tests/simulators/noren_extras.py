@@ -7,7 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from domain.model import Instrument, Tick
+from domain.market import Tick
+from domain.model import Instrument
 from tests.simulators import noren_wire as wire
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from decimal import Decimal
 
 from broker.paper.booked import Line
 from domain.clock import IST
+from domain.market import Candle, Depth, Tick
 from domain.model import (
-    Candle,
-    Depth,
     Exchange,
     Instrument,
     InstrumentKind,
@@ -22,7 +21,6 @@ from domain.model import (
     OrderType,
     Product,
     Side,
-    Tick,
     Trade,
 )
 from tests.simulators.exchange import Entry, Held

@@ -25,7 +25,8 @@ from websockets.http11 import Request as Handshake
 from websockets.http11 import Response
 
 from domain.clock import IST
-from domain.model import Exchange, Instrument, Tick, Trade
+from domain.market import Tick
+from domain.model import Exchange, Instrument, Trade
 from tests.simulators.exchange import Entry, SimExchange
 from tests.simulators.faults import Fault, FaultPlan
 from tests.simulators.market import HandMarket, listing

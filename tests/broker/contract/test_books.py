@@ -88,6 +88,7 @@ def test_holdings_are_shares_at_their_cost(world: World) -> None:
     assert held.average_price == Decimal("700.25")
 
 
+@pytest.mark.usefixtures("wire")
 def test_an_unreadable_status_keeps_its_word_and_the_other_rows(world: World) -> None:
     first, second = world.placed(world.request()), world.placed(world.request())
     world.simulator.fail_next("unknown_status", match="orders")
@@ -104,6 +105,7 @@ def test_an_instrument_that_left_the_master_keeps_its_row(world: World) -> None:
     assert listed.exchange == "NSE" and listed.symbol
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_lagging_book_is_only_late(world: World) -> None:
     world.simulator.fail_next("book_lag", match="place", seconds=0.3)
     order_id = world.placed(world.request())

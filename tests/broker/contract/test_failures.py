@@ -30,6 +30,9 @@ UNREADABLE_BOOKS = [
 ]  # fmt: skip
 
 
+pytestmark = pytest.mark.usefixtures("wire")
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.http.ANSWER_SECONDS", 0.4)

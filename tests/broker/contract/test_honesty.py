@@ -32,7 +32,7 @@ def test_the_manifest_names_only_what_the_interface_has(world: World) -> None:
     assert world.can.protect <= world.can.order_types
     assert ("candles" in world.can.reads) == bool(world.can.intervals)
     assert world.can.order_updates in ("stream", "postback", "poll")
-    assert (world.cls.stream is not None) == bool(world.can.streams)
+    assert not world.has_wire or (world.cls.stream is not None) == bool(world.can.streams)
     assert world.manifest.limits.tag == 0 or world.manifest.limits.tag >= 16
 
 
@@ -40,6 +40,7 @@ def test_every_instrument_of_the_master_is_of_a_declared_exchange(world: World) 
     assert {one.exchange for one in world.instruments.values()} <= world.can.exchanges
 
 
+@pytest.mark.usefixtures("wire")
 def test_the_master_has_what_the_simulator_lists(world: World) -> None:
     there = {key for key in world.simulator.exchange.instruments if key[0] in world.can.exchanges}
     missing = there - set(world.instruments)

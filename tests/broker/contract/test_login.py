@@ -11,6 +11,8 @@ from domain.errors import LoginFailed, SessionOver
 from domain.outcomes import SessionExpired
 from tests.broker.contract.world import World
 
+pytestmark = pytest.mark.usefixtures("wire")
+
 
 def test_the_form_has_every_field_that_the_login_needs(world: World) -> None:
     login = world.manifest.login

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -41,8 +42,6 @@ def test_many_quotes_come_in_the_order_asked(world: World) -> None:
 
 
 def test_an_unknown_instrument_is_none_among_the_others(world: World) -> None:
-    from dataclasses import replace
-
     gone = replace(world.instrument(), symbol="GONE", broker_symbol="GONE", broker_token="9999999")
     first, second, third = world.broker.fetch_quotes(
         [world.instrument(), gone, world.instrument(symbol="TCS")]
@@ -89,13 +88,13 @@ def test_an_undeclared_interval_never_leaves(world: World) -> None:
 
 
 def test_a_long_span_is_asked_in_windows_and_comes_whole(world: World) -> None:
-    interval = "D" if "D" in world.can.intervals else None
-    if interval is None:
+    if "D" not in world.can.intervals:
         pytest.skip("not declared")
-    days = world.can.candles[interval].days or 400
+    window = world.can.candles.get("D")
+    days = window.days if window and window.days else 400
     end = _a_week(world)[1]
     start = end - timedelta(days=days + 40)
-    bars = world.broker.fetch_candles(world.instrument(), interval, start, end)
+    bars = world.broker.fetch_candles(world.instrument(), "D", start, end)
     moments = [bar.start for bar in bars]
     assert moments == sorted(set(moments))
     assert all(datetime.fromtimestamp(at, UTC).hour == 0 for at in moments)

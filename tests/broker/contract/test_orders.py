@@ -155,6 +155,7 @@ def test_a_stop_rests_until_its_trigger_and_then_trades(world: World) -> None:
     assert world.order(order_id).state is OrderState.COMPLETE
 
 
+@pytest.mark.usefixtures("wire")
 def test_a_rejected_order_keeps_the_brokers_words(world: World) -> None:
     world.simulator.fail_next("reject", words="RMS: blocked for the rehearsal")
     outcome = world.broker.place(world.request())

@@ -18,6 +18,7 @@ from broker.interface import Broker, BrokerSession, Tokens
 from broker.manifest import Capabilities, Manifest
 from broker.stream import BrokerStream, StreamSinks, Want
 from config import SystemClock
+from domain.market import Tick
 from domain.model import (
     CASH,
     QUOTE_ONLY,
@@ -29,7 +30,6 @@ from domain.model import (
     PlaceOrder,
     Product,
     Side,
-    Tick,
 )
 from domain.outcomes import Accepted, Outcome
 from tests.simulators.faces import simulator
@@ -60,6 +60,8 @@ class World:
     # -- opening
     def log_in(self, **changed: str) -> Tokens:
         """The login that a person would do, with the callback's code where there is one."""
+        if self.manifest.login.kind == "none":
+            return Tokens(user_id=self.simulator.user, values={})
         return self.cls.log_in({**self.simulator.credentials, **changed}, self.simulator.urls, self.clock)
 
     def connect(self, tokens: Tokens) -> Broker:
@@ -70,9 +72,20 @@ class World:
         now = self.clock.now()
         return BrokerSession(account="1", tokens=values, urls=self.simulator.urls, opened_at=now)
 
+    @property
+    def has_wire(self) -> bool:
+        """Whether requests leave for somebody else's servers, where things can go wrong on the way."""
+        return bool(self.manifest.urls)
+
     def learn_instruments(self) -> None:
+        if "instruments" not in self.can.reads:
+            self._learn(self.simulator.instruments.values())  # type: ignore[attr-defined]
+            return
         with tempfile.TemporaryDirectory() as folder:
             rows = list(self.broker.fetch_instruments(Path(folder), lambda *_: None))
+        self._learn(rows)
+
+    def _learn(self, rows: Iterable[object]) -> None:
         for row in rows:
             assert isinstance(row, Instrument), row
             self.instruments[row.exchange, row.symbol] = row
