@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bench import Context, Figure, median_of, percentile
 from bench.stream_role import StreamRole
 from bench.ws_client import LoadClient
-from domain.model import DepthLevel, Tick
+from domain.market import DepthLevel, Tick
 from services import tick_codec
 from services.bus import Bus
 from services.tick_bus import FeedState, TickPublisher

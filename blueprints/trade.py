@@ -16,16 +16,15 @@ from blueprints.filters import inr, title
 from blueprints.forms import new_form_key, order_request, products
 from blueprints.problems import Problem, Read, attempt, back_to, is_script, say
 from domain.errors import InstrumentNotFound, InvalidRequest, PlatformError
+from domain.market import Depth, Quote
 from domain.model import (
     QUOTE_ONLY,
-    Depth,
     Exchange,
     Instrument,
     Order,
     OrderRequest,
     OrderType,
     Position,
-    Quote,
     Side,
     Trade,
 )

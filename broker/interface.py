@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 from broker.manifest import Manifest
 from domain.clock import Clock
 from domain.errors import NotSupported
+from domain.market import Candle, Depth, Quote
 from domain.masters import BadRow
 from domain.model import (
     CancelOrder,
-    Candle,
-    Depth,
     Exchange,
     Funds,
     Gtt,
@@ -34,7 +33,6 @@ from domain.model import (
     PlaceOrder,
     Position,
     Product,
-    Quote,
     Trade,
 )
 from domain.outcomes import Outcome

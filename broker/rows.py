@@ -12,7 +12,8 @@ from broker import facts, fields
 from broker.codes import CodeTable
 from broker.fields import Row
 from broker.interface import InstrumentLookup
-from domain.model import CASH, DepthLevel, Exchange, Instrument, InstrumentKind, OrderType, Product, Quote
+from domain.market import DepthLevel, Quote
+from domain.model import CASH, Exchange, Instrument, InstrumentKind, OrderType, Product
 from domain.symbols import build
 
 _OURS = re.compile(r"[a-z0-9]{16}")

@@ -37,7 +37,8 @@ from domain.errors import (
     RateLimited,
     SessionOver,
 )
-from domain.model import CancelOrder, Candle, Instrument, ModifyOrder, OrderType, PlaceOrder, Quote
+from domain.market import Candle, Quote
+from domain.model import CancelOrder, Instrument, ModifyOrder, OrderType, PlaceOrder
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpired, Throttled
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from broker.interface import BrokerSession, InstrumentLookup
 from broker.manifest import Manifest
 from broker.stream_line import Line
 from domain.clock import Clock
-from domain.model import Instrument, Order, Tick
+from domain.market import Tick
+from domain.model import Instrument, Order
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from domain.errors import InvalidRequest, NotSupported
-from domain.model import Candle
+from domain.market import Candle
 from restx_api.door import Call, Subject
 from restx_api.fields import history as fields
 from restx_api.fields.base import Keyed

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from broker.interface import Broker
 from domain.errors import InstrumentNotFound, InvalidRequest, NotFound
-from domain.model import Candle, Instrument
+from domain.market import Candle
+from domain.model import Instrument
 from services.accounts import Account, Caller
 
 ALIASES = {"60m": "1h", "1D": "D", "1d": "D"}

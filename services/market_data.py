@@ -13,7 +13,8 @@ from typing import Protocol
 from broker.interface import Broker
 from domain.clock import Clock
 from domain.errors import InstrumentNotFound, NotFound, PlatformError
-from domain.model import QUOTE_ONLY, Depth, Exchange, Instrument, Quote, StreamMode, Tick
+from domain.market import Depth, Quote, Tick
+from domain.model import QUOTE_ONLY, Exchange, Instrument, StreamMode
 from services.accounts import Account, Caller
 
 FRESH = 3.0

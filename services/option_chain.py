@@ -10,7 +10,8 @@ from decimal import Decimal
 from domain import options as model
 from domain.clock import Clock
 from domain.errors import InvalidRequest, PlatformError
-from domain.model import Exchange, Instrument, InstrumentKind, Quote
+from domain.market import Quote
+from domain.model import Exchange, Instrument, InstrumentKind
 from services.accounts import Caller
 from services.option_greeks import Valued, value
 from services.options import Options, Quotes, Underlying, at_the_money

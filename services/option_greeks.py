@@ -14,7 +14,8 @@ from datetime import date, time
 from domain import options as model
 from domain.clock import Clock
 from domain.errors import InvalidRequest, NotFound, PlatformError
-from domain.model import Exchange, Instrument, InstrumentKind, Quote
+from domain.market import Quote
+from domain.model import Exchange, Instrument, InstrumentKind
 from domain.options import Greeks
 from services.accounts import Caller
 from services.options import Options, Quotes, at_the_money

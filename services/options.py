@@ -16,7 +16,8 @@ from typing import Literal, Protocol
 from broker.interface import Broker
 from domain import symbols
 from domain.errors import BadResponse, InstrumentNotFound, InvalidRequest, NotFound, PlatformError
-from domain.model import DERIVATIVES, Exchange, Instrument, InstrumentKind, Quote
+from domain.market import Quote
+from domain.model import DERIVATIVES, Exchange, Instrument, InstrumentKind
 from services.accounts import Account, Caller
 
 FARTHEST = 50

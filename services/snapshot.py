@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import zmq
 
-from domain.model import Tick
+from domain.market import Tick
 from services import tick_codec
 from services.bus import Bus, Socket
 

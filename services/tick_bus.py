@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 import zmq
 
-from domain.model import Tick
+from domain.market import Tick
 from services import tick_codec
 from services.bus import Bus, BusAddresses, Socket, runtime_dir
 from services.bus_keys import BusKeys, KeyPair, bus_keys

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from domain.model import DepthLevel, StreamMode, Tick
+from domain.market import DepthLevel, Tick
+from domain.model import StreamMode
 
 
 class _Ltp(msgspec.Struct):

@@ -35,7 +35,8 @@ from database.triggers import (
 )
 from domain.clock import Clock
 from domain.errors import PlatformError
-from domain.model import OrderRequest, StreamMode, Tick
+from domain.market import Tick
+from domain.model import OrderRequest, StreamMode
 from domain.money import price as price_of
 from services.accounts import Accounts, Caller
 from services.gate import Admission

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol, TypeVar
 import zmq
 
 from domain.errors import SessionOver
-from domain.model import Order, Tick
+from domain.market import Tick
+from domain.model import Order
 from services.bus import Bus
 from services.tick_bus import LINGER, FeedState, TickPublisher
 

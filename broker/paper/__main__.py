@@ -20,7 +20,7 @@ from commands.locks import AlreadyRunning, hold
 from config import Settings, SystemClock
 from database.engine import open_database
 from database.paper_ledger import PaperLedger
-from domain.model import Tick
+from domain.market import Tick
 from services.bus import Bus
 from services.event_bus import EventBus, book_topic
 from services.instruments import Instruments

@@ -14,7 +14,7 @@ from broker.paper.contracts import DAY_MINUTES, ORIGIN, Curve, day_of, opening_o
 from broker.paper.lines import Day, Line
 from broker.paper.market import INTERVALS
 from broker.paper.paths import Paths
-from domain.model import Candle
+from domain.market import Candle
 
 _UTC_ORIGIN = 946_684_800
 """2000-01-01 00:00 UTC, epoch seconds."""

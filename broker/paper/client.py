@@ -23,10 +23,9 @@ from broker.paper import wire
 from domain.clock import Clock
 from domain.errors import BadResponse, BrokerUnavailable, InvalidRequest
 from domain.ledger import PaperDay, PaperUpdate
+from domain.market import Candle, Depth, Quote
 from domain.model import (
     CancelOrder,
-    Candle,
-    Depth,
     Funds,
     Holding,
     Instrument,
@@ -35,7 +34,6 @@ from domain.model import (
     Order,
     PlaceOrder,
     Position,
-    Quote,
     Trade,
 )
 from domain.outcomes import Ambiguous, Outcome, Refused

@@ -17,6 +17,7 @@ from broker.paper.matching import Book, Picture, fills, fires, resting_fill
 from broker.paper.numbers import Numbers
 from broker.paper.rules import FillMode, OrderTerms, Terms, check
 from domain.ledger import Amounts, EntryKind, LedgerChanges, PaperAccount, PaperAnswer, PaperTrade
+from domain.market import Tick
 from domain.model import (
     CancelOrder,
     Exchange,
@@ -27,7 +28,6 @@ from domain.model import (
     OrderType,
     PlaceOrder,
     Side,
-    Tick,
     Trade,
 )
 from domain.money import rupees

@@ -13,7 +13,8 @@ from broker.paper.noise import Noise
 from broker.paper.paths import MINUTES, DayPath, MinutePath, Paths
 from broker.paper.prices import Basis
 from broker.paper.volumes import interest_of_day, lots_of_day, spread_of
-from domain.model import DepthLevel, Instrument, InstrumentKind, StreamMode, Tick
+from domain.market import DepthLevel, Tick
+from domain.model import Instrument, InstrumentKind, StreamMode
 
 _MASK = (1 << 64) - 1
 

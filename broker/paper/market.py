@@ -11,7 +11,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
 from domain.clock import IST
-from domain.model import Candle, Depth, Instrument, Quote, Tick
+from domain.market import Candle, Depth, Quote, Tick
+from domain.model import Instrument
 
 ROLL = time(3, 0)
 """When the simulated market's trading day begins, IST."""

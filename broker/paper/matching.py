@@ -16,7 +16,8 @@ from broker.paper.account import Fill
 from broker.paper.booked import BookedOrder
 from broker.paper.rules import FillMode, Terms, whole_lots
 from domain import money
-from domain.model import Depth, DepthLevel, OrderType, Quote, Side, Tick
+from domain.market import Depth, DepthLevel, Quote, Tick
+from domain.model import OrderType, Side
 
 _HAIR = 1e-7
 _Entry = tuple[float, int, int, BookedOrder]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from domain.model import Depth, Instrument, Quote, StreamMode, Tick
+from domain.market import Depth, Quote, Tick
+from domain.model import Instrument, StreamMode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

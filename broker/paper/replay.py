@@ -19,17 +19,8 @@ from broker.paper.quotes import depth_of, epoch_ms, quote_of
 from broker.paper.tapes import DAY_SECONDS, CandleTape, Moment, Tape
 from domain.calendar import Session
 from domain.clock import IST, Clock
-from domain.model import (
-    Candle,
-    Depth,
-    DepthLevel,
-    Exchange,
-    Instrument,
-    InstrumentKey,
-    Quote,
-    StreamMode,
-    Tick,
-)
+from domain.market import Candle, Depth, DepthLevel, Quote, Tick
+from domain.model import Exchange, Instrument, InstrumentKey, StreamMode
 
 
 class TradingDays(Protocol):

@@ -29,7 +29,8 @@ from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
 from domain.clock import Clock
 from domain.errors import InvalidRequest
 from domain.ledger import LedgerChanges, LedgerState, PaperAnswer, PaperDay, PaperUpdate
-from domain.model import Exchange, Instrument, Tick
+from domain.market import Tick
+from domain.model import Exchange, Instrument
 from domain.outcomes import Ambiguous, Refused
 
 log = logging.getLogger(__name__)

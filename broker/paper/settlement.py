@@ -16,7 +16,8 @@ from broker.paper.rules import ExpiryPrice, Terms
 from domain import money
 from domain.clock import IST
 from domain.ledger import ZERO, Amounts, EntryKind
-from domain.model import Exchange, Instrument, InstrumentKind, OrderState, Product, Quote
+from domain.market import Quote
+from domain.model import Exchange, Instrument, InstrumentKind, OrderState, Product
 
 Lookup = Callable[[Exchange, str], Instrument | None]
 """An instrument by exchange and symbol; None when there is none."""

@@ -21,7 +21,8 @@ from broker.paper.paths import LOOKS, Paths
 from broker.paper.prices import References
 from broker.paper.quotes import depth_of, epoch_ms, quote_of
 from domain.clock import Clock
-from domain.model import Candle, Depth, Exchange, Instrument, Quote, Tick
+from domain.market import Candle, Depth, Quote, Tick
+from domain.model import Exchange, Instrument
 
 STEP = 60_000 // LOOKS
 """Milliseconds between two looks."""

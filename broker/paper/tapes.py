@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from domain.clock import IST
-from domain.model import Candle
+from domain.market import Candle
 
 DAY_SECONDS = 86_400
 _MILLISECONDS = 100_000_000_000

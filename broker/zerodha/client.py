@@ -17,7 +17,7 @@ from broker.protection import protected_leg
 from broker.sequence import RestBroker, form
 from broker.zerodha import instruments, login, wire
 from broker.zerodha.stream import KiteStream
-from domain import model
+from domain import market, model
 from domain.clock import Clock
 from domain.errors import (
     BadResponse,
@@ -244,14 +244,14 @@ class Zerodha(RestBroker):
         query = [("i", wire.quote_key(instrument)) for instrument in instruments]
         return self._call("quotes", "GET", "/quote", kind="quotes", query=query)
 
-    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[model.Quote | None]:
+    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[market.Quote | None]:
         """What the broker does not know is silently absent from its answer."""
         found, now = fields.row(payload), self.clock.now()
         rows = [(found.get(wire.quote_key(instrument)), instrument) for instrument in instruments]
         return [wire.parse_quote(fields.row(row), i, now) if row is not None else None for row, i in rows]
 
-    def _fetch_depth(self, instrument: Instrument) -> model.Depth:
-        def parse(payload: object) -> model.Depth:
+    def _fetch_depth(self, instrument: Instrument) -> market.Depth:
+        def parse(payload: object) -> market.Depth:
             row = fields.row(payload).get(wire.quote_key(instrument))
             return wire.parse_depth(fields.row(row), instrument, self.clock.now())
 
@@ -262,7 +262,7 @@ class Zerodha(RestBroker):
         query = [("from", f"{start} 00:00:00"), ("to", f"{end} 23:59:59"), ("continuous", "0"), ("oi", "1")]
         return self._call("candles", "GET", path, kind="candles", query=query)
 
-    def parse_candles(self, payload: object, interval: str) -> list[model.Candle]:
+    def parse_candles(self, payload: object, interval: str) -> list[market.Candle]:
         bars = fields.row(payload).get("candles")
         if not isinstance(bars, list):
             raise ValueError("no candles")

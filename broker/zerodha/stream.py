@@ -18,7 +18,8 @@ from broker import catalog, fields
 from broker.stream import BrokerStream, Frame, Want
 from broker.stream_line import Line
 from broker.zerodha import wire
-from domain.model import DepthLevel, Instrument, StreamMode, Tick
+from domain.market import DepthLevel, Tick
+from domain.model import Instrument, StreamMode
 
 log = logging.getLogger(__name__)
 

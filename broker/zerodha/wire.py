@@ -15,7 +15,7 @@ from broker import fields, rows
 from broker.codes import CodeTable
 from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
-from domain import model
+from domain import market, model
 from domain.model import CASH, Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({side: side.value for side in Side})
@@ -274,7 +274,7 @@ def _margin(parts: Sequence[Row], total: Decimal, benefit: Decimal | None) -> mo
     return model.Margin(total=total, span=of("span"), exposure=of("exposure"), benefit=benefit)
 
 
-def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Quote:
+def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Quote:
     """One value of `/quote`. Indices have no depth, volume or trade time."""
     bids, asks = parse_levels(row)
     best = {
@@ -286,9 +286,9 @@ def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> mo
     return rows.quote({**row, **fields.row(row.get("ohlc")), **best}, QUOTE, instrument, at)
 
 
-def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Depth:
+def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Depth:
     bids, asks = parse_levels(row)
-    return model.Depth(
+    return market.Depth(
         quote=parse_quote(row, instrument, read_at),
         bids=bids,
         asks=asks,
@@ -299,7 +299,7 @@ def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> mo
     )
 
 
-def parse_levels(row: Row) -> tuple[tuple[model.DepthLevel, ...], ...]:
+def parse_levels(row: Row) -> tuple[tuple[market.DepthLevel, ...], ...]:
     """Bids and asks, best first, as many rows as the broker sends (zero-filled); both empty for an index."""
     depth = fields.row(row.get("depth") or {"buy": [], "sell": []})
     return tuple(
@@ -308,7 +308,7 @@ def parse_levels(row: Row) -> tuple[tuple[model.DepthLevel, ...], ...]:
     )
 
 
-def parse_candle(bar: object, daily: bool) -> model.Candle:
+def parse_candle(bar: object, daily: bool) -> market.Candle:
     """[time, open, high, low, close, volume, oi]. A day is stamped at IST midnight, ours at 00:00 UTC of that date."""
     if not isinstance(bar, list) or len(bar) < 6:
         raise FieldError("not a candle")
@@ -318,7 +318,7 @@ def parse_candle(bar: object, daily: bool) -> model.Candle:
         start = datetime(start.year, start.month, start.day, tzinfo=UTC)
     opened, high, low, close = (float(fields.decimal(row, name)) for name in ("open", "high", "low", "close"))
     at, volume, interest = int(start.timestamp()), fields.whole(row, "volume"), fields.whole(row, "oi")
-    return model.Candle(at, opened, high, low, close, volume, interest)
+    return market.Candle(at, opened, high, low, close, volume, interest)
 
 
 def parse_gtt(row: Row, find: InstrumentLookup) -> model.Gtt:

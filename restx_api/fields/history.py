@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import ValidationError, validates_schema
 
 from domain.clock import IST
-from domain.model import Candle
+from domain.market import Candle
 from restx_api.fields import records
 from restx_api.fields.base import EXCHANGES, Choice, Day, Keyed, Lenient, Text, exchange, symbol
 from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj

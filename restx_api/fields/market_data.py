@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from domain.model import Depth, DepthLevel, Quote
+from domain.market import Depth, DepthLevel, Quote
 from restx_api.fields import records
 from restx_api.fields.base import Keyed, exchange, symbol
 from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, success

@@ -11,11 +11,9 @@ from typing import Any
 from broker import catalog
 from broker.interface import Broker
 from domain.errors import BrokerUnavailable
+from domain.market import Candle, Depth, DepthLevel, Quote
 from domain.model import (
     CancelOrder,
-    Candle,
-    Depth,
-    DepthLevel,
     Exchange,
     Funds,
     Holding,
@@ -29,7 +27,6 @@ from domain.model import (
     PlaceOrder,
     Position,
     Product,
-    Quote,
     Side,
     Trade,
 )

@@ -19,7 +19,8 @@ from broker.interface import BrokerSession
 from broker.manifest import Capabilities, Limits, Login, Manifest
 from broker.stream import BrokerStream, StreamSinks, Want
 from broker.stream_line import Line
-from domain.model import Exchange, Instrument, InstrumentKind, Order, Tick
+from domain.market import Tick
+from domain.model import Exchange, Instrument, InstrumentKind, Order
 
 
 class Clock:

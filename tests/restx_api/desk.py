@@ -16,10 +16,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from domain.errors import InstrumentNotFound
+from domain.market import Candle, Depth, DepthLevel, Quote
 from domain.model import (
-    Candle,
-    Depth,
-    DepthLevel,
     Exchange,
     Funds,
     Holding,
@@ -30,7 +28,6 @@ from domain.model import (
     PlaceOrder,
     Position,
     Product,
-    Quote,
     Trade,
 )
 from restx_api import api

@@ -13,17 +13,8 @@ from broker.manifest import Manifest
 from broker.paper.simulated import SimulatedMarket
 from domain import symbols
 from domain.clock import IST
-from domain.model import (
-    Candle,
-    Depth,
-    Exchange,
-    Instrument,
-    InstrumentKind,
-    Mode,
-    OrderMode,
-    Quote,
-    Tick,
-)
+from domain.market import Candle, Depth, Quote, Tick
+from domain.model import Exchange, Instrument, InstrumentKind, Mode, OrderMode
 from services.accounts import Account, Caller
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=IST)

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from domain.errors import InstrumentNotFound, InvalidRequest, NotFound, NotSupported
-from domain.model import Candle
+from domain.market import Candle
 from services.history import History, fold, period_start
 from tests.services.market_world import MarketBroker, Masters, OneFeed, StandingClock, caller, cash, utc
 

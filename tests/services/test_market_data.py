@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import InstrumentNotFound, NotFound
-from domain.model import DepthLevel, Exchange, Quote, StreamMode, Tick
+from domain.market import DepthLevel, Quote, Tick
+from domain.model import Exchange, StreamMode
 from services.market_data import MarketData
 from tests.services.market_world import (
     NOON,

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import zmq
 
-from domain.model import Tick
+from domain.market import Tick
 from services.bus_keys import ROLES
 from services.event_bus import BellListener, EventBus, order_topic
 from services.tick_bus import (

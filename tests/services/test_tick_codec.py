@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.model import DepthLevel, Tick
+from domain.market import DepthLevel, Tick
 from services.tick_codec import decode, encode
 
 prices = st.floats(0, 1e7, allow_nan=False)

@@ -11,7 +11,8 @@ import pytest
 
 from database import triggers as rows
 from domain.errors import BrokerUnavailable, InvalidRequest, NotFound
-from domain.model import Exchange, OrderState, OrderType, Product, Quote, Side
+from domain.market import Quote
+from domain.model import Exchange, OrderState, OrderType, Product, Side
 from services.audit import Audit
 from services.gate import Admission
 from services.trigger_engine import TriggerEngine

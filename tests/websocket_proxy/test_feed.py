@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from domain.errors import SessionOver
-from domain.model import Order, Tick
+from domain.market import Tick
+from domain.model import Order
 from services.tick_bus import Bus, FeedState, TickSubscriber, Topic
 from websocket_proxy.feed import FeedHub
 from websocket_proxy.forwarder import Forwarder

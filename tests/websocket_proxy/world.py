@@ -17,7 +17,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from domain.errors import Unauthorized
-from domain.model import DepthLevel, Exchange, Order, OrderEvent, OrderState, OrderType, Product, Side, Tick
+from domain.market import DepthLevel, Tick
+from domain.model import Exchange, Order, OrderEvent, OrderState, OrderType, Product, Side
 from services.event_bus import EventBus, order_topic
 from services.tick_bus import Bus, FeedState, TickPublisher
 from websocket_proxy.access import Identity, NoBroker

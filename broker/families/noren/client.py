@@ -18,7 +18,7 @@ from broker.http import Call, Reply
 from broker.interface import Tokens
 from broker.protection import protected_leg
 from broker.sequence import RestBroker
-from domain import model
+from domain import market, model
 from domain.clock import IST, Clock
 from domain.errors import BadResponse, BrokerError, OrderNotFound, OrderRejected, RateLimited, SessionOver
 from domain.masters import BadRow
@@ -212,12 +212,12 @@ class NorenBroker(RestBroker):
             "GetQuotes", {"exch": one.broker_exchange, "token": one.broker_token}, kind="quotes"
         )
 
-    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[model.Quote | None]:
+    def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[market.Quote | None]:
         (one,) = instruments
         return [wire.parse_quote(fields.row(payload), one, self.clock.now()) if payload else None]
 
-    def _fetch_depth(self, instrument: Instrument) -> model.Depth:
-        def parse(payload: object) -> model.Depth:
+    def _fetch_depth(self, instrument: Instrument) -> market.Depth:
+        def parse(payload: object) -> market.Depth:
             return wire.parse_depth(fields.row(payload), instrument, self.clock.now())
 
         return self.read(self.build_quotes([instrument]), parse)
@@ -236,7 +236,7 @@ class NorenBroker(RestBroker):
             "TPSeries", {**data, "st": str(first), "et": str(last), "intrv": code}, kind="candles"
         )
 
-    def parse_candles(self, payload: object, interval: str) -> list[model.Candle]:
+    def parse_candles(self, payload: object, interval: str) -> list[market.Candle]:
         if not isinstance(payload, list):
             raise ValueError("not a list of bars")
         if interval == "D":
@@ -245,7 +245,7 @@ class NorenBroker(RestBroker):
 
     def _fetch_candles(
         self, instrument: Instrument, interval: str, start: date, end: date
-    ) -> list[model.Candle]:
+    ) -> list[market.Candle]:
         """Days end with yesterday at some houses; today's comes from the quote when it is missing."""
         bars = super()._fetch_candles(instrument, interval, start, end)
         today = self.clock.now().astimezone(IST).date()
@@ -256,7 +256,7 @@ class NorenBroker(RestBroker):
         if quote is None or quote.at.astimezone(IST).date() != today or not quote.open:
             return bars
         day = (quote.open, quote.high, quote.low, quote.last_price)
-        return [*bars, model.Candle(midnight, *day, quote.volume, quote.open_interest)]
+        return [*bars, market.Candle(midnight, *day, quote.volume, quote.open_interest)]
 
     # -- the master
     def _fetch_instruments(

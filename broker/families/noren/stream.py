@@ -16,7 +16,8 @@ from broker import fields
 from broker.families.noren import wire
 from broker.stream import BrokerStream, Frame, Want
 from broker.stream_line import Line
-from domain.model import DepthLevel, Instrument, StreamMode, Tick
+from domain.market import DepthLevel, Tick
+from domain.model import Instrument, StreamMode
 
 log = logging.getLogger(__name__)
 

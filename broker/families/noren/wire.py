@@ -17,7 +17,7 @@ from broker import fields, rows
 from broker.codes import CodeTable
 from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
-from domain import model
+from domain import market, model
 from domain.clock import IST
 from domain.model import Exchange, OrderState, OrderType, Product, Side
 
@@ -256,18 +256,18 @@ def parse_funds(payload: object) -> model.Funds:
     )
 
 
-def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Quote:
+def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Quote:
     """GetQuotes; `c` is the previous close. What did not happen today is absent."""
     fields.decimal(row, "lp")
     return rows.quote(row, QUOTE, instrument, _traded_at(row) or read_at)
 
 
-def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> model.Depth:
+def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Depth:
     bids, asks = (
         tuple(rows.level(row, f"{side}p{n}", f"{side}q{n}", f"{side}o{n}") for n in range(1, 6))
         for side in "bs"
     )
-    return model.Depth(
+    return market.Depth(
         quote=parse_quote(row, instrument, read_at),
         bids=bids,
         asks=asks,
@@ -278,14 +278,14 @@ def parse_depth(row: Row, instrument: model.Instrument, read_at: datetime) -> mo
     )
 
 
-def parse_bar(row: Row) -> model.Candle:
+def parse_bar(row: Row) -> market.Candle:
     """One TPSeries row; `ssboe` is the epoch second at which the bar opened."""
     opened, high, low, close = (float(fields.decimal(row, name)) for name in ("into", "inth", "intl", "intc"))
     start = int(fields.decimal(row, "ssboe"))
-    return model.Candle(start, opened, high, low, close, fields.whole(row, "intv"), fields.whole(row, "oi"))
+    return market.Candle(start, opened, high, low, close, fields.whole(row, "intv"), fields.whole(row, "oi"))
 
 
-def parse_day(text: object) -> model.Candle | None:
+def parse_day(text: object) -> market.Candle | None:
     """One EODChartData row, which is JSON inside a string. Rows of zeros are days without trade: None."""
     row = fields.row(orjson.loads(text) if isinstance(text, str) else text)
     day = datetime.strptime(fields.text(row, "time"), "%d-%b-%Y").replace(tzinfo=UTC)
@@ -293,7 +293,7 @@ def parse_day(text: object) -> model.Candle | None:
     if not (opened or high or low or close):
         return None
     volume, interest = fields.whole(row, "intv"), fields.whole(row, "oi")
-    return model.Candle(int(day.timestamp()), opened, high, low, close, volume, interest)
+    return market.Candle(int(day.timestamp()), opened, high, low, close, volume, interest)
 
 
 def trigger_id(row: Row) -> str:

@@ -14,7 +14,8 @@ from broker.interface import BrokerSession
 from broker.stream import BrokerStream, StreamSinks, Want
 from broker.stream_line import Line, LoginRefused
 from config import SystemClock
-from domain.model import Exchange, Instrument, InstrumentKind, Order, OrderState, Tick
+from domain.market import Tick
+from domain.model import Exchange, Instrument, InstrumentKind, Order, OrderState
 
 CLOCK = SystemClock()
 SBIN = Instrument(

@@ -17,11 +17,9 @@ from broker.paper.market import rolling_day
 from broker.paper.numbers import Numbers
 from broker.paper.rules import Terms
 from domain.ledger import LedgerChanges
+from domain.market import Candle, Depth, DepthLevel, Quote, Tick
 from domain.model import (
     CancelOrder,
-    Candle,
-    Depth,
-    DepthLevel,
     Exchange,
     Funds,
     Instrument,
@@ -31,9 +29,7 @@ from domain.model import (
     PlaceOrder,
     Position,
     Product,
-    Quote,
     Side,
-    Tick,
 )
 from domain.outcomes import Outcome
 

@@ -18,7 +18,8 @@ from broker.paper.rules import Terms
 from broker.paper.tapes import CandleTape, Moment, TickTape, read_candles, read_ticks
 from domain.calendar import Calendar
 from domain.clock import IST
-from domain.model import Candle, OrderState, OrderType, PlaceOrder, Product, Side
+from domain.market import Candle
+from domain.model import OrderState, OrderType, PlaceOrder, Product, Side
 from domain.outcomes import Accepted
 from tests.broker.paper.market_kit import HandClock, index, share
 

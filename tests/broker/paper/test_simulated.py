@@ -20,7 +20,8 @@ from broker.paper.paths import Model, Paths
 from broker.paper.prices import Basis, References
 from broker.paper.simulated import SimulatedMarket
 from domain.clock import IST
-from domain.model import Exchange, Instrument, InstrumentKind, Tick
+from domain.market import Tick
+from domain.model import Exchange, Instrument, InstrumentKind
 from domain.options import implied_volatility
 from tests.broker.paper.market_kit import EXPIRY, NOW, TODAY, HandClock, future, index, option, share
 

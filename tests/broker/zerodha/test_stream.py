@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from broker.zerodha.stream import parse_frame, scrip
 from config import SystemClock
-from domain.model import Exchange, Instrument, InstrumentKind, Tick
+from domain.market import Tick
+from domain.model import Exchange, Instrument, InstrumentKind
 from tests.simulators import kite_wire as wire
 from tests.simulators.market import HandMarket, listing
 
