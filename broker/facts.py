@@ -62,6 +62,7 @@ class Underlying:
     near, far     strike steps of the first two months and of the third; None where options are not listed
     low, high     strikes listed in the near month
     level         reference level of the underlying, rupees or points
+    leaves        the last day with contracts on it; None for what stays listed
     """
 
     symbol: str
@@ -78,6 +79,7 @@ class Underlying:
     low: Decimal | None
     high: Decimal | None
     level: Decimal
+    leaves: date | None = None
 
 
 @cache
@@ -238,7 +240,13 @@ def _fno(row: dict[str, str], freezes: dict[tuple[str, str, str], int]) -> Under
         low=Decimal(row["near_strike_low"]),
         high=Decimal(row["near_strike_high"]),
         level=Decimal(row["ref_price"]),
+        leaves=_leaves(row["fut_expiries"].split()),
     )
+
+
+def _leaves(expiries: list[str]) -> date | None:
+    """Three serial months are listed on what stays; a shorter list is the rest of one that is being taken off."""
+    return date.fromisoformat(expiries[-1]) if len(expiries) < 3 else None
 
 
 def _commodity(row: dict[str, str]) -> Underlying:

@@ -19,6 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from broker import catalog
 from broker.interface import InstrumentLookup
 from broker.paper.universe import fingerprint, universe
@@ -239,7 +241,14 @@ class Instruments:
         now = time.monotonic()
         if current is not None and now - current.looked_at < _LOOK_EVERY:
             return current
-        master = masters.current(self._db, broker)
+        try:
+            master = masters.current(self._db, broker)
+        except SQLAlchemyError as error:
+            if current is None:
+                raise Unavailable("it cannot be read which instruments are in use") from error
+            log.warning("master of %s not looked up, the known one is used on: %s", broker, error)
+            current.looked_at = now
+            return current
         path = self._folder / broker / master.file if master else None
         if current is None or current.path != path:
             current = _Current()

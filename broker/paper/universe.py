@@ -18,6 +18,7 @@ from domain.expiry import Expiries, expiry_rule
 from domain.model import Exchange, Instrument, InstrumentKind
 from domain.symbols import build
 
+_READING = 2
 _INDEX_TICK = Decimal("0.05")
 _LONG_DATED_DAYS = 130
 _LONG_STEP = Decimal(1000)
@@ -33,6 +34,8 @@ def universe(today: date, calendar: Calendar, levels: Levels | None = None) -> I
     yield from (_cash(each) for each in facts.securities())
     expiries = Expiries((expiry_rule(row) for row in facts.rows("expiry_rules")), calendar)
     for underlying in facts.underlyings():
+        if underlying.leaves is not None and underlying.leaves < today:
+            continue
         level = (levels or {}).get((underlying.exchange, underlying.symbol), underlying.level)
         yield from _futures(underlying, expiries, today)
         yield from _options(underlying, expiries, today, level)
@@ -40,7 +43,7 @@ def universe(today: date, calendar: Calendar, levels: Levels | None = None) -> I
 
 def fingerprint() -> str:
     """Changes when the facts or the way of reading them do: a master made under another one is stale."""
-    return facts.digest()[:10]
+    return f"{facts.digest()[:10]}-{_READING}"
 
 
 def _cash(security: Security) -> Instrument:
@@ -58,7 +61,7 @@ def _cash(security: Security) -> Instrument:
 def _futures(underlying: Underlying, expiries: Expiries, today: date) -> Iterator[Instrument]:
     if underlying.future_tick is None:
         return
-    for expiry in expiries.futures(underlying.exchange, underlying.symbol, today):
+    for expiry in _until(underlying, expiries.futures(underlying.exchange, underlying.symbol, today)):
         yield _instrument(
             symbol=build(underlying.symbol, InstrumentKind.FUTURE, expiry),
             exchange=underlying.exchange,
@@ -74,7 +77,7 @@ def _futures(underlying: Underlying, expiries: Expiries, today: date) -> Iterato
 def _options(underlying: Underlying, expiries: Expiries, today: date, level: Decimal) -> Iterator[Instrument]:
     if underlying.option_tick is None:
         return
-    for expiry in expiries.options(underlying.exchange, underlying.symbol, today):
+    for expiry in _until(underlying, expiries.options(underlying.exchange, underlying.symbol, today)):
         for strike in strikes(underlying, (expiry - today).days, level):
             for kind in (InstrumentKind.CALL, InstrumentKind.PUT):
                 yield _instrument(
@@ -88,6 +91,12 @@ def _options(underlying: Underlying, expiries: Expiries, today: date, level: Dec
                     strike=strike,
                     freeze_quantity=underlying.option_freeze,
                 )
+
+
+def _until(underlying: Underlying, days: Iterable[date]) -> Iterable[date]:
+    """The expiries that an underlying which is being taken off still sees."""
+    last = underlying.leaves
+    return days if last is None else (day for day in days if day <= last)
 
 
 def strikes(underlying: Underlying, days: int, level: Decimal) -> Iterable[Decimal]:

@@ -82,6 +82,14 @@ def test_a_contract_is_listed_through_its_last_day(calendar: Calendar) -> None:
     assert "NIFTY01DEC2624300CE" not in symbols(date(2026, 12, 2))
 
 
+def test_an_underlying_that_leaves_is_listed_to_its_last_expiry_only(calendar: Calendar) -> None:
+    def expiries(day: date) -> set[date | None]:
+        return {row.expiry for row in universe(day, calendar) if row.name == "DALBHARAT"}
+
+    assert expiries(date(2026, 8, 18)) == {date(2026, 8, 25)}
+    assert expiries(date(2026, 8, 26)) == set()
+
+
 def test_strikes_stand_around_the_level_and_follow_it(calendar: Calendar) -> None:
     def strikes(levels: dict[tuple[Exchange, str], Decimal] | None = None) -> list[Decimal]:
         rows = universe(DAY, calendar, levels)
