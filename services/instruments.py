@@ -246,7 +246,9 @@ class Instruments:
         except SQLAlchemyError as error:
             if current is None:
                 raise Unavailable("it cannot be read which instruments are in use") from error
-            log.warning("master of %s not looked up, the known one is used on: %s", broker, error)
+            log.warning(
+                "master not looked up, known one used broker=%s error=%s", broker, type(error).__name__
+            )
             current.looked_at = now
             return current
         path = self._folder / broker / master.file if master else None
