@@ -38,6 +38,7 @@ from services.reconcile import Reconciler
 from services.sessions import Sessions
 from services.smart_orders import SmartOrders
 from services.snapshot import Snapshots
+from services.strategy_host import StrategyHost
 from services.tickets import Tickets
 from services.triggers import Triggers
 
@@ -183,6 +184,22 @@ class Platform:
             self._orders_store, self.clock, self.sessions, self.orders, self.market_data, self.audit
         )
 
+    # -- other people's programs
+    @cached_property
+    def strategy_host(self) -> StrategyHost:
+        return StrategyHost(
+            self._store,
+            self.databases["logs"],
+            self._orders_store,
+            self.settings.data_dir,
+            self.clock,
+            self.vault,
+            self.accounts,
+            self.calendar,
+            self.audit,
+            self.event_bus,
+        )
+
     # -- safety
     @cached_property
     def audit(self) -> Audit:
@@ -190,7 +207,14 @@ class Platform:
 
     @cached_property
     def kill_switch(self) -> KillSwitch:
-        return KillSwitch(self._orders_store, self.clock, self.accounts, self.orders, self.audit)
+        return KillSwitch(
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.orders,
+            self.audit,
+            self.strategy_host.stop_account,
+        )
 
     @cached_property
     def approvals(self) -> Approvals:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import Connection
 
 from database import leases
 from domain.clock import IST
@@ -27,6 +28,7 @@ from services.event_bus import BellListener
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
+from services.strategy_wiring import build_keeper
 from services.tick_bus import TickSubscriber
 from services.trigger_engine import TriggerEngine
 
@@ -67,6 +69,7 @@ class Worker:
             TickSubscriber(platform.bus),
             platform.snapshots,
         )
+        self.strategies = build_keeper(platform, self._holds_lease)
         self._stop = threading.Event()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._token: int | None = None
@@ -84,12 +87,14 @@ class Worker:
             threading.Thread(target=self._listen, name="bells"),
             threading.Thread(target=self._drain, name="queue"),
             threading.Thread(target=self.triggers.run, name="triggers"),
+            threading.Thread(target=self.strategies.run, name="strategies"),
         ]
         for loop in loops:
             loop.start()
         kept = self._keep_lease()
         self._stop.set()
         self.triggers.stop()
+        self.strategies.stop()
         self.scheduler.shutdown(wait=True)
         for loop in loops:
             loop.join()
@@ -166,6 +171,9 @@ class Worker:
                 log.error("another worker holds the lease; this one ends")
                 return False
         return True
+
+    def _holds_lease(self, connection: Connection) -> bool:
+        return leases.holds(connection, "worker", self._token or 0, self.platform.clock.now())
 
     def _give_back(self) -> None:
         now = self.platform.clock.now()

@@ -91,8 +91,8 @@ class LogPump:
             self._selector.register(end, selectors.EVENT_READ, strategy_id)
         os.write(self._wake_write, b".")
 
-    def release(self, strategy_id: str) -> list[str]:
-        """Take the rest of a pipe, close it, and return the last lines."""
+    def release(self, strategy_id: str, words: str = "") -> list[str]:
+        """Take the rest of a pipe, close it, add a line of the host's own, and return the last lines."""
         with self._lock:
             tap = self._taps.pop(strategy_id, None)
             if tap is None:
@@ -103,6 +103,8 @@ class LogPump:
                 if not self._take(tap, _CHUNK):
                     break
             self._finish(tap)
+            if words:
+                self._keep(tap, [f"-- {words}"])
             os.close(tap.pipe)
         self._wrote(strategy_id)
         return list(tap.tail)

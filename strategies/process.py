@@ -324,3 +324,54 @@ def _exit_of(handle: int | None) -> Exit:
         return Exit()
     code = os.waitstatus_to_exitcode(status)
     return Exit(code=code) if code >= 0 else Exit(signal=-code)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the processes of one session hold and have used. cpu: seconds; memory: bytes resident"""
+
+    processes: int
+    cpu: float
+    memory: int
+
+
+def census(sessions: frozenset[int]) -> dict[int, Usage]:
+    """Usage of each of these sessions, in one look at the system's processes. Empty where that cannot be seen."""
+    if sys.platform != "linux" or not sessions:
+        return {}
+    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    totals: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        fields = _stat(int(name)) if name.isdigit() else None
+        if fields is None or int(fields[3]) not in sessions or fields[0] in ("Z", "X"):
+            continue
+        total = totals.setdefault(int(fields[3]), [0, 0, 0])
+        total[0] += 1
+        total[1] += int(fields[11]) + int(fields[12])
+        total[2] += int(fields[21])
+    return {sid: Usage(count, ticks / tick, pages * page) for sid, (count, ticks, pages) in totals.items()}
+
+
+def has_begun(identity: Identity) -> bool:
+    """Whether the launcher has become the strategy's program."""
+    try:
+        command = Path(f"/proc/{identity.pid}/cmdline").read_bytes()
+    except OSError:
+        return True
+    return bool(command) and LAUNCHER.name.encode() not in command
+
+
+def carrying(token: str) -> Identity | None:
+    """A live process whose environment names a run; for a run of which nothing else is known."""
+    if sys.platform != "linux":
+        return None
+    word = f"{TOKEN}={token}".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if word in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                fields = _stat(int(name))
+                found = identify(int(fields[3])) if fields else None
+                return found or identify(int(name))
+    return None
