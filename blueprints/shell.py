@@ -107,7 +107,7 @@ def _frame() -> dict[str, Any]:
         return frame
     here = caller()
     return frame | {
-        "caller": here,
+        "me": here,
         "mode": mode_name(here.account.mode),
         "accounts": platform().accounts.accounts_of(user().id),
         "socket_url": socket_origin(platform().settings.websocket_url),

@@ -144,6 +144,28 @@ def test_csv_is_whole_exact_and_runs_nothing(stage: Stage, owner: Visitor) -> No
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/dashboard",
+            "/trade",
+            "/trade?tab=orders",
+            "/trade?tab=trades",
+            "/orders",
+            "/trades",
+            "/positions",
+        ),
+        *("/holdings", "/search", "/search?q=nifty", "/triggers", "/action-center", "/action-center?state=x"),
+        *("/accounts", "/settings", "/settings/keys", "/settings/password", "/settings/devices", "/kill"),
+        "/help/keys",
+    ],
+)
+def test_every_page_is_drawn_for_a_newcomer(owner: Visitor, path: str) -> None:
+    answer = owner.get(path)
+    assert answer.status_code == 200 and answer.text.count("<h1") == 1
+
+
+@pytest.mark.parametrize(
     "path", ["/dashboard", "/orders", "/trades", "/positions", "/holdings", "/trade", "/kill"]
 )
 def test_a_silent_broker_is_said_and_no_page_breaks(stage: Stage, owner: Visitor, path: str) -> None:

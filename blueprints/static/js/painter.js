@@ -30,6 +30,7 @@ function hold(element) {
   const kind = element.dataset.depth ? "depth" : "row";
   const cells = kind === "row" ? all("[data-cell]", element).map((node) => ({ node, name: node.dataset.cell, places: placesOf(node), text: "" })) : levels(element);
   const holder = { element, kind, key: element.dataset.depth || element.dataset.feed, cells, always: kind === "depth" || "still" in element.dataset, visible: kind === "depth" || "still" in element.dataset, last: null, flashUntil: 0 };
+  holder.flash = (kind === "row" && cells.find((cell) => cell.name === "last")?.node) || element;
   if (element.dataset.held !== undefined) Object.assign(holder, { held: Number(element.dataset.held), average: Number(element.dataset.average), value: Number(element.dataset.value || 1) });
   byElement.set(element, holder);
   return holder;
@@ -91,7 +92,7 @@ const tint = (node, way) => { if (!node.classList.contains(way)) { node.classLis
 function paintRow(holder, tick, now) {
   const { ltp } = tick;
   if (holder.last !== null && ltp !== holder.last && holder.element.dataset.still === undefined) {
-    holder.element.dataset.tick = ltp > holder.last ? "up" : "down";
+    holder.flash.dataset.tick = ltp > holder.last ? "up" : "down";
     holder.flashUntil = now + FLASH;
   }
   holder.last = ltp;
@@ -172,7 +173,7 @@ function sweep() {
     const at = latest.get(key)?.at;
     const old = at === undefined ? now > STALE * 2 : now - at > STALE;
     for (const holder of list) {
-      if (holder.flashUntil && holder.flashUntil < now) { delete holder.element.dataset.tick; holder.flashUntil = 0; }
+      if (holder.flashUntil && holder.flashUntil < now) { delete holder.flash.dataset.tick; holder.flashUntil = 0; }
       if (!old || holder.kind === "depth") continue;
       holder.element.classList.add("stale");
       const cell = holder.cells.find?.((one) => one.name === "last");
