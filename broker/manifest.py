@@ -6,6 +6,7 @@ Screens, tests, docs and services read capabilities here; nothing asks for a bro
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +122,25 @@ class Manifest:
     sdk: Sdk = Sdk()
     proven: str = "simulator"
     notes: tuple[str, ...] = ()
+
+
+def unpacked(login: Login, kept: Mapping[str, str]) -> dict[str, str]:
+    """The login form's fields out of what other installs keep in their environment.
+
+    kept  by BROKER_API_KEY (several fields as `key_format` says), BROKER_API_SECRET, BROKER_API_KEY_MARKET and
+          BROKER_API_SECRET_MARKET; absent names are left out of the answer
+    """
+    names = login.key_format.split(":::")
+    parts = kept.get("BROKER_API_KEY", "").split(":::", len(names) - 1)
+    found = dict(zip(names, parts, strict=False)) if len(parts) == len(names) else {names[-1]: parts[-1]}
+    for name, variable in (
+        ("api_secret", "BROKER_API_SECRET"),
+        ("api_key_market", "BROKER_API_KEY_MARKET"),
+        ("api_secret_market", "BROKER_API_SECRET_MARKET"),
+    ):
+        found[name] = kept.get(variable, "")
+    asked = {field.name for field in login.fields}
+    return {name: value.strip() for name, value in found.items() if name in asked and value.strip()}
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from broker import catalog
-from broker.manifest import read_manifest
+from broker.manifest import read_manifest, unpacked
 
 ROOT = Path(catalog.__file__).parent
 MEMBER, ALONE, SHARED = 60, 900, 6
@@ -110,3 +110,13 @@ def test_a_wrong_manifest_names_its_file_and_fault(tmp_path: Path, text: str, wo
     with pytest.raises(ValueError, match=words) as failure:
         read_manifest(path)
     assert "m.toml" in str(failure.value)
+
+
+def test_what_other_installs_keep_is_unpacked_into_the_form() -> None:
+    kept = {"BROKER_API_KEY": "FA1234:::client", "BROKER_API_SECRET": " hush "}
+    noren = catalog.manifest("shoonya").login
+    assert unpacked(noren, kept) == {"user_id": "FA1234", "api_key": "client", "api_secret": "hush"}
+    assert unpacked(noren, {"BROKER_API_KEY": "client"}) == {"api_key": "client"}
+    kite = catalog.manifest("zerodha").login
+    assert unpacked(kite, {"BROKER_API_KEY": "key", "BROKER_API_KEY_MARKET": "x"}) == {"api_key": "key"}
+    assert unpacked(kite, {}) == {}

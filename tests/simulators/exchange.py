@@ -74,6 +74,8 @@ class SimExchange:
         """Take a new order. With `store_refused` a refusal becomes a REJECTED row with an id, as some brokers do."""
         own = f"s{next(self._own)}"
         self._tags[own] = (order.client_order_id, order.instrument, extra)
+        if thin := self.plan.pick("place", EXCHANGE & {"partial"}):
+            self.market.offer(order.instrument, int(str(thin.extra.get("k", order.instrument.lot_size))))
         rejected = self.plan.pick("place", EXCHANGE & {"reject"})
         if rejected is not None:
             outcome: Outcome = Refused(

@@ -30,22 +30,33 @@ WIRE = frozenset(
 )  # fmt: skip
 DIALECT = frozenset({"rate_limit", "expired", "refuse", "unavailable", "no_id"})
 EXCHANGE = frozenset(
-    {"unknown_status", "bad_row", "book_lag", "late_fill", "reject", "dup_update", "reorder"}
+    {"unknown_status", "bad_row", "book_lag", "late_fill", "partial", "reject", "dup_update", "reorder"}
 )
+SOCKET = frozenset({"ws_close", "ws_silent", "ws_garbage"})
+"""Drawn at each tick that a simulator sends."""
 
-# What a plain `fail_next(kind)` means, in the words of the fault plan.
+# Other names for the above: what a plain `fail_next(kind)` means, and the words of RELIABILITY 4.3.
 SHORT: dict[str, dict[str, object]] = {
     "timeout": {"action": "hang", "phase": "after"},
     "drop_before_accept": {"action": "drop", "phase": "before"},
     "drop_after_accept": {"action": "drop", "phase": "after"},
+    "disconnect": {"action": "drop", "phase": "after"},
+    "500": {"action": "status", "status": 500, "phase": "before"},
     "500_before": {"action": "status", "status": 500, "phase": "before"},
     "502_after": {"action": "status", "status": 502, "phase": "after"},
+    "503": {"action": "unavailable", "phase": "before"},
     "truncate_json": {"action": "truncate", "phase": "after"},
+    "html_body": {"action": "html", "phase": "after"},
     "429": {"action": "rate_limit", "phase": "before"},
     "token_expired": {"action": "expired", "phase": "before"},
-    "refuse_in_200": {"action": "refuse", "status": 200, "phase": "before"},
+    "token_expire": {"action": "expired", "phase": "before"},
+    "refuse_in_200": {"action": "refuse", "as": 200, "phase": "before"},
     "accept_in_500": {"action": "error_status", "status": 500, "phase": "after"},
     "half_frame": {"action": "cut", "phase": "after"},
+    "gzip_bomb": {"action": "bomb"},
+    "book_error": {"action": "status", "status": 500, "match": "orders|trades|positions|holdings|funds"},
+    "late_fill_after_cancel": {"action": "late_fill"},
+    "ws_half_open": {"action": "ws_silent"},
 }
 
 
@@ -66,11 +77,13 @@ class Fault:
 
     @classmethod
     def read(cls, raw: Mapping[str, object]) -> Fault:
-        """From a plan's entry; unknown keys are kept in `extra`."""
+        """From a plan's entry, by either of its names; unknown keys are kept in `extra`."""
+        raw = {**SHORT.get(str(raw.get("action")), {}), **{k: v for k, v in raw.items() if k != "action"},
+               "action": SHORT.get(str(raw.get("action")), raw).get("action")}  # fmt: skip
         known = {k: v for k, v in raw.items() if k in cls.__dataclass_fields__ and k != "extra"}
         rest = {k: v for k, v in raw.items() if k not in known}
         fault = cls(**known, extra=rest)  # type: ignore[arg-type]
-        if fault.action not in WIRE | DIALECT | EXCHANGE:
+        if fault.action not in WIRE | DIALECT | EXCHANGE | SOCKET:
             raise ValueError(f"no fault called {fault.action!r}")
         return fault
 
@@ -91,7 +104,7 @@ class FaultPlan:
 
     def fail_next(self, kind: str, match: str = ".*", **more: object) -> None:
         """One fault for the next request whose operation matches."""
-        entry = {**SHORT.get(kind, {"action": kind}), "match": match, "count": 1, **more}
+        entry = {"action": kind, "match": match, "count": 1, **more}
         self.faults.insert(0, Fault.read(entry))
 
     def pick(self, op: str, actions: frozenset[str] = WIRE | DIALECT) -> Fault | None:

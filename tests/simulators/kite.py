@@ -422,6 +422,9 @@ class KiteSimulator(KiteSocket):
         return [row | {"charges": _margin_row("", "", 0)["charges"]} for row in rows]
 
     # -- small things
+    def spelling(self, instrument: Instrument) -> str:
+        return self._of(instrument).symbol
+
     def _scrip(self, exchange: str, symbol: str) -> wire.Scrip:
         scrip = self.by_key.get(f"{exchange}:{symbol}")
         if scrip is None:

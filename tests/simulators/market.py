@@ -44,8 +44,12 @@ class HandMarket:
         self._volume[instrument.key] += instrument.lot_size
         self._traded[instrument.key] = self._clock.now()
         if quantity is not None:
-            self._offered[instrument.key] = quantity
+            self.offer(instrument, quantity)
         return self.tick(instrument)
+
+    def offer(self, instrument: Instrument, quantity: int) -> None:
+        """What each level offers from now on, units."""
+        self._offered[instrument.key] = quantity
 
     def has_traded(self, instrument: Instrument) -> bool:
         """Whether it was moved by hand yet."""

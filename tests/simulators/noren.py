@@ -403,6 +403,9 @@ class NorenSimulator(NorenSocket):
         return self.exchange.margin(order)
 
     # -- small things
+    def spelling(self, instrument: Instrument) -> str:
+        return self.of(instrument).symbol
+
     def _master(self, name: str) -> Answer:
         scrips = list(self.by_key.values())
         if self.house.keyed:

@@ -28,7 +28,7 @@ from domain.clock import IST
 from domain.market import Tick
 from domain.model import Exchange, Instrument, Trade
 from tests.simulators.exchange import Entry, SimExchange
-from tests.simulators.faults import Fault, FaultPlan
+from tests.simulators.faults import SOCKET, Fault, FaultPlan
 from tests.simulators.market import HandMarket, listing
 from tests.simulators.transport import Answer, HttpServer, Request
 
@@ -76,6 +76,7 @@ class Simulator:
         self.sockets: set[Socket] = set()
         self.paused = False
         self.moving = False
+        self.pinned: set[tuple[Exchange, str]] = set()
         self.enforce_limits = False
         self.strict = False
         self._recent: dict[str, deque[float]] = {}
@@ -128,6 +129,10 @@ class Simulator:
     def order_frames(self, socket: Socket, entry: Entry, trade: Trade | None) -> Iterable[str | bytes]:
         """What a socket hears of an order's change."""
         return ()
+
+    def spelling(self, instrument: Instrument) -> str:
+        """The broker's own symbol of an instrument."""
+        return instrument.symbol
 
     # -- life
     def start(self, port: int = 0) -> Simulator:
@@ -183,12 +188,14 @@ class Simulator:
             self._wandering = asyncio.create_task(self._wander())
 
     async def _wander(self) -> None:
-        """Move a few prices a few ticks, four times a second, by the seed."""
+        """Move a few prices a few ticks, four times a second, by the seed; those set by hand stay."""
         drawn = random.Random(self._seed)
         instruments = list(self.exchange.instruments.values())
         while True:
             await asyncio.sleep(0.25)
             for instrument in drawn.sample(instruments, 8):
+                if instrument.key in self.pinned:
+                    continue
                 quote = self.market.quote(instrument, self.clock.now())
                 step = drawn.choice((-2, -1, 1, 2)) * float(instrument.tick_size)
                 if quote is not None and quote.last_price + step > 0:
@@ -258,11 +265,21 @@ class Simulator:
             writer.cancel()
 
     def _on_tick(self, instrument: Instrument, tick: Tick) -> None:
+        if (fault := self.plan.pick("tick", SOCKET)) is not None:
+            self._trouble(fault)
         if self.paused:
             return
         for socket in list(self.sockets):
             for frame in self.tick_frames(socket, instrument, tick):
                 socket.send(frame)
+
+    def _trouble(self, fault: Fault) -> None:
+        if fault.action == "ws_close":
+            self.ws_close(int(str(fault.extra.get("code", 1006))))
+        elif fault.action == "ws_garbage":
+            self.ws_garbage()
+        else:
+            self.ws_silent()
 
     def _on_order(self, entry: Entry, trade: Trade | None) -> None:
         times = 1
@@ -300,6 +317,7 @@ class Simulator:
     def tick(self, exchange: str, symbol: str, price: float, quantity: int | None = None) -> None:
         """Let one instrument trade at a price; `quantity`: units that each level then offers."""
         instrument = self.instrument(exchange, symbol)
+        self.pinned.add(instrument.key)
         self.call(lambda: self.exchange.tick(instrument, price, quantity))
 
     def fail_next(self, kind: str, match: str = ".*", **more: object) -> None:
@@ -366,25 +384,41 @@ class Simulator:
             "ws_silent": self.ws_silent,
             "expire_tokens": self.expire_tokens,
             "fail_next": self.fail_next,
-            "set_funds": self.set_funds,
+            "set_funds": lambda **asked: self.set_funds(next(iter(asked.values()))),
             "tick": self._tick_by_name,
-            "faults": lambda plan, seed=None: self.faults(plan, seed),
+            "faults": self._planned,
             "truth": self.truth,
             "requests": lambda: [{"op": r.op, "method": r.method, "path": r.path} for r in self.requests],
         }
         if action not in actions:
             return Answer.json({"error": f"unknown action; one of {sorted(map(str, actions))}"}, 400)
         try:
-            return Answer.json({"ok": True, "result": actions[action](**asked)})
-        except (TypeError, ValueError, KeyError) as error:
+            result = actions[action](**asked)
+        except (TypeError, ValueError, KeyError, StopIteration) as error:
             return Answer.json({"error": repr(error)}, 400)
+        return Answer.json({"ok": True, "result": result, **(result if isinstance(result, dict) else {})})
+
+    def _planned(
+        self,
+        plan: list[dict[str, object]] | None = None,
+        seed: int | None = None,
+        **more: list[dict[str, object]],
+    ) -> None:
+        """Load a plan; a `clock_skew` entry moves the broker's clock at once."""
+        entries = next(iter(more.values()), []) if plan is None else plan
+        skews = [entry for entry in entries if entry.get("action") == "clock_skew"]
+        for skew in skews:
+            self.clock.skew = float(str(skew.get("seconds", 0)))
+        self.faults([entry for entry in entries if entry not in skews], seed)
 
     def _tick_by_name(
         self, symbol: str, price: float, exchange: str = "", quantity: int | None = None
     ) -> None:
-        for key in self.exchange.instruments:
-            if key[1] == symbol and exchange in ("", key[0]):
-                self.tick(key[0], symbol, price, quantity)
+        """`symbol` is ours, with or without "EXCHANGE:", or the broker's own."""
+        home, _, name = symbol.rpartition(":")
+        for one in self.exchange.instruments.values():
+            if name in (one.symbol, self.spelling(one)) and (home or exchange) in ("", one.exchange):
+                self.tick(one.exchange, one.symbol, price, quantity)
                 return
         raise KeyError(symbol)
 

@@ -123,6 +123,21 @@ async def test_a_silent_socket_is_replaced(world: World) -> None:
         await feed.tick_of(one, 1533)
 
 
+async def test_a_feed_without_ticks_is_stale_and_recovers(world: World) -> None:
+    one = world.instrument()
+    async with world.stream() as feed:
+        type(feed.stream).stale_after = 0.3
+        type(feed.stream).silence = 0
+        feed.want((one, StreamMode.QUOTE))
+        await feed.until(lambda: feed.ticks)
+        world.simulator.paused = True
+        await feed.until(lambda: "stale" in feed.states)
+        type(feed.stream).stale_after = 30.0
+        world.simulator.paused = False
+        world.tick(one, 1540)
+        await feed.until(lambda: feed.states[-1] == "live")
+
+
 @pytest.mark.parametrize(
     "frame", [b"\x00\x05\xff\xff\x01", b"", b"\xff" * 64, "{", "[]", "null", '{"t": 5}', "x" * 99]
 )
