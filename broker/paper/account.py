@@ -172,10 +172,7 @@ class Account:
     # -- movements
     def reserve(self, order: BookedOrder, at: datetime) -> None:
         """Set aside (or give back) so that the order holds exactly what its open part needs."""
-        need = ZERO
-        if order.state.is_working:
-            need = dict(order.line.needs(order.side, self.terms))[order]
-        self._set_reserve(order, need, at)
+        self._set_reserve(order, self._rest_need(order) if order.state.is_working else ZERO, at)
 
     def _set_reserve(self, order: BookedOrder, need: Decimal, at: datetime) -> None:
         change = need - order.reserved

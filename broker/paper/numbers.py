@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from domain.clock import IST
 
@@ -17,6 +17,8 @@ class Numbers:
     def __init__(self, last_order: LastNumber, last_trade: LastNumber) -> None:
         self._look = {"": last_order, "T": last_trade}
         self._last: dict[str, int] = {}
+        self._day = ""
+        self._began = self._ends = datetime.min.replace(tzinfo=UTC)
 
     def order(self, at: datetime) -> tuple[int, str]:
         """A new order's place in time (over all days) and its id."""
@@ -28,9 +30,17 @@ class Numbers:
         return self._next("T", at)
 
     def _next(self, kind: str, at: datetime) -> str:
-        prefix = kind + at.astimezone(IST).strftime("%y%m%d")
+        if not self._began <= at < self._ends:
+            self._turn(at)
+        prefix = kind + self._day
         last = self._last.get(prefix)
         if last is None:
             last = self._look[kind](prefix)
         self._last[prefix] = last + 1
         return f"{prefix}{last + 1:08d}"
+
+    def _turn(self, at: datetime) -> None:
+        local = at.astimezone(IST)
+        self._day = local.strftime("%y%m%d")
+        self._began = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        self._ends = self._began + timedelta(days=1)
