@@ -6,11 +6,28 @@ import pytest
 
 from tests.simulators.faults import SHORT, Fault, FaultPlan
 
-DOCUMENT = (
-    "drop_after_accept drop_before_accept status delay trickle truncate_json wrong_type html_body dup_update "
-    "reorder partial late_fill_after_cancel token_expire ws_close ws_half_open ws_silent ws_garbage 429 book_lag "
-    "book_error"
-).split()
+DOCUMENT = [
+    "drop_after_accept",
+    "drop_before_accept",
+    "status",
+    "delay",
+    "trickle",
+    "truncate_json",
+    "wrong_type",
+    "html_body",
+    "dup_update",
+    "reorder",
+    "partial",
+    "late_fill_after_cancel",
+    "token_expire",
+    "ws_close",
+    "ws_half_open",
+    "ws_silent",
+    "ws_garbage",
+    "429",
+    "book_lag",
+    "book_error",
+]
 
 
 @pytest.mark.parametrize("name", [*DOCUMENT, *SHORT])
