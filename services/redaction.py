@@ -19,10 +19,13 @@ _NAME = (
     r"|(?<![a-z])pin(?![a-z])|cookie|credential|authoriz\w*|auth[_-]?code|session[_-]?id|jkey|private[_-]?key)[\w.-]*"
 )
 _VALUE = r"""(?:\\?"(?:[^"\\]|\\[^"])*\\?"|'(?:[^'\\]|\\.)*'|[^\s"'&,;}\])]+)"""
+_ONE_TIME = r"""(?=[^\s"']*[0-9])(?=[^\s"']*[A-Za-z])[^\s"',;}\])]{8,}"""
+"""A login's one-time code, which is neither a number nor an error's word."""
 _PATTERNS = (
     (re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\W{1,4})[^\r\n'\"]+"), rf"\1\2{HIDDEN}"),
     (re.compile(rf"(?i)(?<![\w.-])({_NAME})(\\?[\"']?\s*[:=]\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)([?&](?:code|key|sig|signature)=)[^&\s\"']+"), rf"\1{HIDDEN}"),
+    (re.compile(rf"(?i)(?<![\w.-])(code)(\\?[\"']?\s*[:=]\s*\\?[\"']?){_ONE_TIME}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]{8,}"), rf"\1 {HIDDEN}"),
     (re.compile(r"(://[^/\s:@]*:)[^@\s/]+@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), HIDDEN),
@@ -70,10 +73,14 @@ class Redactor:
         return value if value is None or isinstance(value, (bool, int, float)) else self.text(str(value))
 
     def _named(self, name: str, value: object) -> object:
-        return HIDDEN if value not in (None, "") and _SECRET_NAME.fullmatch(name) else self.value(value)
+        if value in (None, ""):
+            return value
+        one_time = name.lower() == "code" and _CODE.fullmatch(str(value)) is not None
+        return HIDDEN if one_time or _SECRET_NAME.fullmatch(name) else self.value(value)
 
 
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
+_CODE = re.compile(_ONE_TIME)
 
 
 def _forms(value: str) -> set[str]:

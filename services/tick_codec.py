@@ -72,6 +72,10 @@ _decoders: dict[int, Callable[[bytes], _Ltp | _Quote]] = {
 }
 
 
+_TOO_MUCH = float("inf")
+"""What a change becomes against a close next to nothing: no percentage that JSON or a reader could hold."""
+
+
 def encode(tick: Tick, mode: int) -> bytes:
     """The tick as `mode` shows it. Numbers that are not finite become null."""
     if mode == StreamMode.LTP:
@@ -87,6 +91,8 @@ def _quote(tick: Tick) -> tuple[float, ...]:
     last, close, quantity = tick.last_price, tick.close, tick.last_quantity
     change = round(last - close, 4) if close else 0.0
     percent = round(change / close * 100, 2) if close else 0.0
+    if percent in (_TOO_MUCH, -_TOO_MUCH):
+        percent = 0.0
     return (
         last,
         tick.ltt,
