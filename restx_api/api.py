@@ -16,6 +16,7 @@ from restx_api import (
     cors,
     docs,
     errors,
+    gtt,
     history,
     instruments,
     later,
@@ -39,6 +40,7 @@ _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"]
 SUBJECTS = (
     orders.orders,
     plans.plans,
+    gtt.gtt,
     portfolio.portfolio,
     market_data.market_data,
     history.history,

@@ -133,7 +133,7 @@ def of(error: PlatformError, wording: Wording) -> Answer:
         return _slow_down(str(error), error.retry_after)
     if isinstance(error, RiskRefused):
         return Answer(400, refused(str(error), "risk_refused", limit=error.limit))
-    if isinstance(error, OrderNotFound) and wording.subject:
+    if isinstance(error, OrderNotFound | NotFound) and wording.subject:
         return Answer(404, refused(f"Order {wording.subject} not found"))
     for kind, status, word in _STATUS:
         if isinstance(error, kind):

@@ -9,7 +9,6 @@ from restx_api.errors import Style
 
 later = Subject("Not built yet")
 
-_TRADE: dict[str, Any] = {"style": Style.A, "scope": "trade", "sandboxed": True}
 _MESSAGES: dict[str, Any] = {
     "style": Style.PLAIN,
     "denied": 401,
@@ -18,10 +17,6 @@ _MESSAGES: dict[str, Any] = {
 }
 _QUERY: dict[str, Any] = {"key_in": KeyIn.QUERY}
 
-later.later("POST", "/placegttorder", **{**_TRADE, "limit": "order"})
-later.later("POST", "/modifygttorder", **{**_TRADE, "limit": "order"}, held="live")
-later.later("POST", "/cancelgttorder", **{**_TRADE, "limit": "order"}, held="live")
-later.later("POST", "/gttorderbook", sandboxed=True)
 later.later("GET", "/chart", style=Style.PLAIN, **_QUERY)
 later.later("POST", "/chart")
 later.later("GET", "/telegram/config", **_MESSAGES, **_QUERY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from restx_api import errors
@@ -9,20 +11,23 @@ from restx_api.door import Call, Subject
 from restx_api.errors import Answer, Style
 from restx_api.fields import orders as fields
 from services.gate import Admission
+from services.triggers import keep_with
 
 orders = Subject("Orders")
 
 _TRADE: dict[str, Any] = {"style": Style.A, "scope": "trade", "sandboxed": True}
 
 
-@orders.post("/placeorder", fields.PlaceOrder(), reply=fields.PLACED, limit="order", **_TRADE)
+@orders.post("/placeorder", fields.GuardedOrder(), reply=fields.PLACED, limit="order", **_TRADE)
 def placeorder(call: Call) -> Answer:
-    """Place one order."""
-    request = fields.order_request(call.body)
-    placed = call.platform.orders.place(
-        call.caller, request, Admission(key=call.key, body_hash=call.body_hash)
-    )
-    return errors.placed(placed, call.body["symbol"])
+    """Place one order. `stoploss`, `target` and `trailing_sl` (a price, or a distance such as "12.5pt") end the
+    position that it opens; they arm when it has filled."""
+    request, exits = fields.order_request(call.body), fields.exits(call.body)
+    admission = Admission(key=call.key, body_hash=call.body_hash)
+    if exits:
+        guard = call.platform.triggers.exits_of(call.caller, request, exits)
+        admission = replace(admission, beside=partial(keep_with, guard))
+    return errors.placed(call.platform.orders.place(call.caller, request, admission), request.symbol)
 
 
 @orders.post(

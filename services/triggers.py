@@ -43,6 +43,8 @@ from services.market_data import MarketData
 from services.orders import Orders
 from services.sessions import Sessions
 
+__all__ = ["Exits", "GttRequest", "Level", "Trigger", "Triggers", "armed", "keep_with", "read_level"]
+
 LIFE = timedelta(days=365)
 _POINTS = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:pt|pts|points)", re.ASCII)
 

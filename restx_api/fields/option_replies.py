@@ -63,10 +63,10 @@ def synthetic(found: Synthetic) -> dict[str, Any]:
 
 def placed(given: dict[str, Any], leg: Leg, price: float | None) -> dict[str, Any]:
     """The reply about one option order that was not split; its outcome is added."""
-    assert leg.choice is not None
+    request = leg.children[0][0]
     return {
-        "symbol": leg.choice.instrument.symbol,
-        "exchange": leg.choice.instrument.exchange,
+        "symbol": request.symbol,
+        "exchange": request.exchange,
         "underlying": given["underlying"],
         "underlying_ltp": price,
         "offset": given["offset"],
@@ -94,11 +94,11 @@ def _leg_result(number: int, leg: Leg, mode: str) -> dict[str, Any]:
     row = {"leg": number, "offset": wanted.offset, "option_type": wanted.kind, "action": wanted.side}
     if leg.choice is None:
         return {**row, "status": "error", "message": leg.why}
-    instrument = leg.choice.instrument
+    request = leg.children[0][0]
     row |= {
-        "symbol": instrument.symbol,
-        "exchange": instrument.exchange,
-        "product": wanted.product,
+        "symbol": request.symbol,
+        "exchange": request.exchange,
+        "product": request.product,
         "mode": mode,
     }
     if not wanted.size:

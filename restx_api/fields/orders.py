@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import ValidationError, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
+from domain.errors import InvalidRequest
 from domain.model import Exchange, Order, OrderRequest, OrderType, Product, Side
 from restx_api.fields import records
 from restx_api.fields.base import EXCHANGES, Action, Choice, Keyed, Number, Text, Whole, label, symbol
@@ -23,6 +24,7 @@ from restx_api.fields.shapes import (
     success,
 )
 from services.orders import OrderTerms, Swept
+from services.triggers import Exits, read_level
 
 PRICE_TYPES = tuple(kind.value for kind in OrderType)
 PRODUCTS = tuple(product.value for product in Product)
@@ -32,6 +34,27 @@ def whole_unless_crypto(quantity: Decimal, exchange: str, field: str = "quantity
     """Raises ValidationError for a fraction of what trades in whole units."""
     if exchange != Exchange.CRYPTO and quantity != quantity.to_integral_value():
         raise ValidationError("Fractional quantity is only allowed on CRYPTO.", field)
+
+
+class ExitLevel(fields.Field[Any]):
+    """A price above 0 ("1450.5"), or a distance from the entry's average price ("12.5pt")."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = format(Decimal(repr(value)), "f") if type(value) in (int, float) else value
+        try:
+            return read_level(self.name or "", text if isinstance(text, str) else "")
+        except InvalidRequest as error:
+            raise ValidationError(str(error)) from error
+
+    def shape(self) -> dict[str, Any]:
+        text = {
+            "type": "string",
+            "pattern": "^[0-9]{1,9}(\\.[0-9]{1,8})?( ?(pt|pts|points))?$",
+            "example": "12.5pt",
+        }
+        return {
+            "anyOf": [{"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": 999999999}, text]
+        }
 
 
 class PlaceOrder(Keyed):
@@ -52,6 +75,14 @@ class PlaceOrder(Keyed):
     @validates_schema
     def _whole(self, given: dict[str, Any], **kwargs: Any) -> None:
         whole_unless_crypto(given["quantity"], given["exchange"])
+
+
+class GuardedOrder(PlaceOrder):
+    """One order, with a stop, a target or a trailing stop for the position that it opens."""
+
+    stoploss = ExitLevel(load_default=None)
+    target = ExitLevel(load_default=None)
+    trailing_sl = ExitLevel(load_default=None)
 
 
 class ModifyOrder(Keyed):
@@ -101,6 +132,11 @@ def order_request(given: dict[str, Any]) -> OrderRequest:
         disclosed_quantity=Decimal(given["disclosed_quantity"]),
         strategy=given["strategy"],
     )
+
+
+def exits(given: dict[str, Any]) -> Exits:
+    """What is to end the position; false when nothing is asked for."""
+    return Exits(stop=given["stoploss"], target=given["target"], trail=given["trailing_sl"])
 
 
 def order_terms(given: dict[str, Any]) -> OrderTerms:
@@ -203,7 +239,10 @@ STATUS = sandboxed(data(obj({**_ROW, "price_type": one_of(*PRICE_TYPES)}, {"stat
 PLACED = sandboxed(
     obj(
         {"status": one_of("success", "pending")},
-        {"orderid": STRING, "message": STRING, "pending_order_id": INTEGER, "state": STRING},
+        {
+            **dict.fromkeys(("orderid", "message", "state"), STRING),
+            "pending_order_id": INTEGER,
+        },
     )
 )
 CANCELLED = sandboxed(obj({"status": one_of("success")}, {"orderid": STRING, "message": STRING}))

@@ -32,12 +32,14 @@ from domain.model import (
 )
 from restx_api import api
 from services.accounts import Caller
+from services.audit import Audit
 from services.history import History
 from services.market_calendar import MarketCalendar
 from services.order_plans import OrderPlans
 from services.plan_book import PlanBook
 from services.portfolio import Portfolio
 from services.smart_orders import SmartOrders
+from services.triggers import Triggers
 from tests.services.order_world import CATALOG, MANIFEST, NOW, ScriptedBroker, World
 
 ORDER = {
@@ -209,6 +211,7 @@ class Desk:
         catalog = self.world.orders._instruments
         portfolio = Portfolio(self.world.orders_db, catalog, sessions)
         clock, book = self.world.clock, PlanBook(self.world.orders_db, self.world.clock)
+        market: Any = FakeMarketData()
         self.platform: Any = SimpleNamespace(
             settings=SimpleNamespace(**{**SETTINGS, **settings}),
             clock=self.world.clock,
@@ -219,7 +222,15 @@ class Desk:
             smart_orders=SmartOrders(
                 self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
             ),
-            market_data=FakeMarketData(),
+            market_data=market,
+            triggers=Triggers(
+                self.world.orders_db,
+                clock,
+                sessions,
+                self.world.orders,
+                market,
+                Audit(self.world.orders_db, clock),
+            ),
             instruments=FakeInstruments(),
             history=History(catalog, sessions),
             calendar=MarketCalendar(self.world.platform, self.world.clock),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from werkzeug.test import EnvironBuilder
@@ -24,6 +23,7 @@ from domain.errors import (
 from restx_api.api import ENDPOINTS
 from restx_api.door import Endpoint, KeyIn
 from restx_api.errors import Style
+from tests.restx_api.bodies import BODIES
 from tests.restx_api.desk import ORDER, Desk
 
 CONTRACT = """
@@ -93,14 +93,7 @@ def test_an_empty_body_is_refused_in_the_endpoint_s_own_style(shop: Desk, endpoi
 
 @pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.scope == "trade"], ids=named)
 def test_a_reading_key_may_not_trade(shop: Desk, endpoint: Endpoint) -> None:
-    body: dict[str, Any] = {name: "1" for name, field in endpoint.request.fields.items() if field.required}
-    del body["apikey"]
-    body |= {
-        k: v
-        for k, v in {**ORDER, "mode": True, "position_size": "0", "splitsize": 1, "orders": []}.items()
-        if k in body
-    }
-    answer = shop.post(endpoint.path, body, key=shop.reading_key)
+    answer = shop.post(endpoint.path, BODIES.get(endpoint.path), key=shop.reading_key)
     assert answer.status_code == 403, answer.json
     assert answer.json["error_type"] == "scope"
     assert shop.world.script.sent == []
