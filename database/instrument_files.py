@@ -267,7 +267,7 @@ def flaw(row: Instrument) -> str | None:
         return "tick size not above 0"
     if not row.broker_token:
         return "no token"
-    if not all(_is_storable(each) for each in (row.tick_size, row.contract_value, row.strike)):
+    if not _are_storable(row.tick_size, row.contract_value, row.strike):
         return "a number of more than 8 decimals"
     allowed = _CASH_KINDS.get(row.kind)
     if allowed is not None:
@@ -329,9 +329,11 @@ def _numbered(rows: list[Instrument]) -> Iterator[tuple[object, ...]]:
         )
 
 
-def _is_storable(value: Decimal | None) -> bool:
+@lru_cache(65536)
+def _are_storable(*values: Decimal | None) -> bool:
     try:
-        _scaled(value)
+        for value in values:
+            _scaled(value)
     except (ValueError, ArithmeticError):
         return False
     return True

@@ -14,6 +14,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from database.types import from_units
 from domain.symbols import strike_text
@@ -81,10 +82,17 @@ def search(connection: sqlite3.Connection, query: str, exchange: str | None, lim
 
 def _line(symbol: str, broker_symbol: str, name: str, token: str, strike: int | None) -> str:
     """The searchable text of a row; what the symbol holds already is left out."""
-    texts = [symbol]
-    texts += [text for text in (broker_symbol.upper(), name.upper()) if text not in symbol]
-    texts += [token.upper(), "" if strike is None else strike_text(from_units(strike))]
-    return "\t".join(" ".join(text.split()) for text in texts)
+    line = symbol
+    for text in (broker_symbol, name):
+        if text not in symbol:
+            line += f"\t{text}"
+    line += f"\t{token}\t" if strike is None else f"\t{token}\t{_strike_text(strike)}"
+    return line.replace("\n", " ").upper()
+
+
+@lru_cache(65536)
+def _strike_text(strike: int) -> str:
+    return strike_text(from_units(strike))
 
 
 def _block(exchange: str, rows: Sequence[tuple[int, str, str]]) -> tuple[int, str, bytes, str, str]:

@@ -40,7 +40,7 @@ def _made(symbol: str, exchange: Exchange, kind: InstrumentKind, more: dict[str,
 
 
 _TICKERS = ("NIFTY", "TATA", "TATACE", "M&M", "BAJAJ-AUTO", "A", "CE", "25", "2500", "ZQ")
-_NAMES = ("Tata Motors Ltd", "nifty bees", "CE Info", "M&M  Ltd", "2500 Club", "Zodiac")
+_NAMES = ("Tata Motors Ltd", "nifty bees", "CE Info", "M&M  Ltd", "2500 Club", "Zodiac\nof two\tlines")
 _SPELLINGS = ("TATA-EQ", "ce25", "X", "NIFTY 250", "", "PE NIFTY")
 _UNDERLYINGS = ("NIFTY", "BANKNIFTY", "TATA", "M&M", "25")
 _EXPIRIES = (date(2026, 12, 29), date(2026, 3, 25), date(2025, 2, 25))
