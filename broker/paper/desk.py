@@ -97,28 +97,34 @@ def restored(venue: PaperExchange, state: LedgerState) -> PaperExchange:
     venue.instruments = {(one.exchange, one.symbol): one for one in state.instruments}
     for record in state.accounts:
         if record.feed == venue.market.feed:
-            account = Account(record, venue.defaults, venue.outbox)
-            account.balances = state.balances.get(record.name, Amounts())
-            account.entries, account.seq = state.numbers.get(record.name, (0, 0))
-            venue.accounts[record.name] = account
+            opened = Account(record, venue.defaults, venue.outbox)
+            opened.balances = state.balances.get(record.name, Amounts())
+            opened.entries, opened.seq = state.numbers.get(record.name, (0, 0))
+            venue.accounts[record.name] = opened
     _restore_positions(venue, state)
     for kept in state.orders:
-        if kept.account in venue.accounts:
-            _restore_order(venue, venue.accounts[kept.account], kept)
+        account = venue.accounts.get(kept.account)
+        if account and (kept.order.state.is_working or _is_of_today(venue, account, kept.order.placed_at)):
+            _restore_order(venue, account, kept)
     for trade in state.trades:
-        if trade.account in venue.accounts:
-            venue.accounts[trade.account].trades.append(trade.trade)
+        account = venue.accounts.get(trade.account)
+        if account and _is_of_today(venue, account, trade.trade.traded_at):
+            account.trades.append(trade.trade)
     for answer in state.answers:
         venue.remember(answer.client_order_id, outcome(answer))
     return venue
 
 
+def _is_of_today(venue: PaperExchange, account: Account, at: datetime) -> bool:
+    return venue.market.trading_day(at) >= account.day
+
+
 def _restore_positions(venue: PaperExchange, state: LedgerState) -> None:
     for row in state.positions:
-        account = venue.accounts.get(row.account)
-        if account is None:
+        account, instrument = venue.accounts.get(row.account), venue.instruments[row.exchange, row.symbol]
+        if account is None or settlement.is_over(instrument, row.quantity, account.day):
             continue
-        line = account.line(venue.instruments[row.exchange, row.symbol], row.product)
+        line = account.line(instrument, row.product)
         line.quantity, line.cost, line.margin = row.quantity, row.cost, row.margin
         line.realised_today, line.realised_total = row.realised_today, row.realised_total
         line.opened_on, line.changed_at = row.opened_on, row.changed_at

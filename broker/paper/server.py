@@ -151,6 +151,8 @@ class Server:
         if not batch:
             return
         try:
+            for venue in self._venues.values():
+                self._timekeeper.keep(venue, self._clock.now())
             replies = [(peer, self._answer(call)) for peer, call in batch]
             self._commit()
         except Exception:

@@ -124,11 +124,16 @@ def turn_day(venue: PaperExchange, account: Account, today: date, now: datetime)
         if line.realised_today:
             line.realised_today = ZERO
             venue.outbox.lines[id(line)] = (account, line)
-        if not line.quantity:
+        if is_over(line.instrument, line.quantity, today):
             venue.outbox.settle()
             del account.lines[key]
     account.orders = {key: order for key, order in account.orders.items() if order.state.is_working}
     account.trades.clear()
+
+
+def is_over(instrument: Instrument, quantity: Decimal, today: date) -> bool:
+    """Whether a line can never trade again and holds nothing."""
+    return not quantity and instrument.expiry is not None and instrument.expiry < today
 
 
 def settle_shares(account: Account, line: Line, today: date, now: datetime) -> None:
