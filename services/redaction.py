@@ -25,8 +25,6 @@ _PATTERNS = (
     (re.compile(r"(?i)\b((?:set-)?cookie|(?:proxy-)?authorization)(\W{1,4})[^\r\n'\"]+"), rf"\1\2{HIDDEN}"),
     (re.compile(rf"(?i)(?<![\w.-])({_NAME})(\\?[\"']?\s*[:=]\s*){_VALUE}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)([?&](?:code|key|sig|signature)=)[^&\s\"']+"), rf"\1{HIDDEN}"),
-    # A login's code is long; an error's code is short, and is wanted.
-    (re.compile(r"(?i)(?<![\w.-])(code\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"'&,;}\])]{12,}"), rf"\1{HIDDEN}"),
     (re.compile(rf"(?i)(?<![\w.-])(code)(\\?[\"']?\s*[:=]\s*\\?[\"']?){_ONE_TIME}"), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=:-]{8,}"), rf"\1 {HIDDEN}"),
     (re.compile(r"(://[^/\s:@]*:)[^@\s/]+@"), rf"\1{HIDDEN}@"),

@@ -118,7 +118,7 @@ def test_every_secret_field_of_every_broker_is_hidden(name: str) -> None:
         "subscribed exchange=NSE broker_token=738561",
         "listening on http://127.0.0.1:5000",
         "stopping: pinned=3 spinning=2",
-        "refused by the broker code=RMS-16052 exit code: 137",
+        "refused by the broker code=RMS:Blocked exit code: 137",
     ],
 )
 def test_ordinary_lines_stay(line: str) -> None:
