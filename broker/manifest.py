@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from domain.errors import LoginFailed
 from domain.model import Exchange, OrderType, Product
 
 
@@ -41,6 +42,20 @@ class Login:
     callback: tuple[str, ...] = ()
     expires_at: str = ""
     key_format: str = "api_key"
+
+    def complete(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Stored fields and what came back, with the code under its own name whatever the redirect called it.
+
+        Raises LoginFailed naming what is missing.
+        """
+        found = dict(values)
+        code = next((found[name] for name in self.callback if found.get(name)), "")
+        for one in self.ask[:1]:
+            found[one.name] = found.get(one.name) or code
+        for one in (*self.fields, *self.ask):
+            if one.required and not found.get(one.name):
+                raise LoginFailed(f"{one.label} is missing")
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

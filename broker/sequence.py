@@ -147,6 +147,15 @@ class RestBroker(Broker):
             return Ambiguous(f"no answer from {self.manifest.title} ({error})")
         return self._outcome(call, reply, parse_id or self.parse_order_id)
 
+    def tell(self, call: Call) -> None:
+        """Send something whose answer does not matter (a logout); never raises for what the broker says."""
+        try:
+            reply = self.http.send(call)
+        except (Paced, NotSent, NoAnswer) as error:
+            log.info("not told op=%s why=%s", call.op, type(error).__name__)
+            return
+        log.info("told op=%s status=%s", call.op, reply.status)
+
     def _read_once(self, call: Call, parse: Callable[[object], Result]) -> Result:
         name = self.manifest.name
         try:

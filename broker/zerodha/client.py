@@ -76,7 +76,7 @@ class Zerodha(RestBroker):
     def log_out(self) -> None:
         tokens = self.session.tokens
         query = [("api_key", tokens["api_key"]), ("access_token", tokens["access_token"])]
-        self.write(self._call("logout", "DELETE", "/session/token", query=query))
+        self.tell(self._call("logout", "DELETE", "/session/token", query=query))
 
     # -- envelope
     def read_envelope(self, reply: Reply) -> object:

@@ -28,6 +28,7 @@ def page(values: Mapping[str, str], urls: Mapping[str, str], state: str) -> str:
 
 def log_in(values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
     """Trade the request token for an access token. Raises LoginFailed with the broker's words."""
+    values = MANIFEST.login.complete(values)
     key, token = values["api_key"], values["request_token"]
     checksum = hashlib.sha256(f"{key}{token}{values['api_secret']}".encode()).hexdigest()
     call = Call(

@@ -80,7 +80,7 @@ class Simulator:
         self.enforce_limits = False
         self.strict = False
         self._recent: dict[str, deque[float]] = {}
-        self.redirect_url = "http://127.0.0.1:5000/callback"
+        self.redirect_url = f"http://127.0.0.1:5000/{name}/callback"
         self.credentials: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         self._http = HttpServer(self._answer, self._fault)

@@ -65,7 +65,7 @@ class NorenBroker(RestBroker):
         return login.generate_token(cls.manifest, values, url, clock)
 
     def log_out(self) -> None:
-        self.write(self._call("Logout", {"ordersource": "API"}))
+        self.tell(self._call("Logout", {"ordersource": "API"}))
 
     # -- envelope
     def _call(
@@ -214,7 +214,8 @@ class NorenBroker(RestBroker):
 
     def parse_quotes(self, payload: object, instruments: Sequence[Instrument]) -> list[market.Quote | None]:
         (one,) = instruments
-        return [wire.parse_quote(fields.row(payload), one, self.clock.now()) if payload else None]
+        row = fields.row(payload or {})
+        return [wire.parse_quote(row, one, self.clock.now()) if row.get("lp") else None]
 
     def _fetch_depth(self, instrument: Instrument) -> market.Depth:
         def parse(payload: object) -> market.Depth:

@@ -25,6 +25,7 @@ def checksum(*parts: str) -> str:
 
 def generate_token(manifest: Manifest, values: Mapping[str, str], url: str, clock: Clock) -> Tokens:
     """GenAcsTok: {code, checksum of client id, secret and code}. Raises LoginFailed with the house's words."""
+    values = manifest.login.complete(values)
     code = values["code"]
     data: dict[str, object] = {
         "code": code,
@@ -66,6 +67,7 @@ def read_tokens(manifest: Manifest, values: Mapping[str, str], call: Call, clock
 
 def token_by_json(manifest: Manifest, values: Mapping[str, str], url: str, clock: Clock) -> Tokens:
     """The older houses' call: JSON at an address of its own, with the secret inside the checksum."""
+    values = manifest.login.complete(values)
     key, code = values["api_key"], values["code"]
     asked = {"api_key": key, "request_code": code, "api_secret": checksum(key, code, values["api_secret"])}
     headers = {"Content-Type": "application/json"}

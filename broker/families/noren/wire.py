@@ -258,7 +258,6 @@ def parse_funds(payload: object) -> model.Funds:
 
 def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Quote:
     """GetQuotes; `c` is the previous close. What did not happen today is absent."""
-    fields.decimal(row, "lp")
     return rows.quote(row, QUOTE, instrument, _traded_at(row) or read_at)
 
 

@@ -59,6 +59,21 @@ def test_a_wrong_secret_is_refused_with_words(world: World) -> None:
     assert "not the secret" not in str(refused.value)
 
 
+def test_a_login_without_its_answer_says_what_is_missing(world: World) -> None:
+    for field in world.manifest.login.ask:
+        with pytest.raises(LoginFailed, match=field.label):
+            world.log_in(**{field.name: ""})
+    assert world.sent("login") == 0
+
+
+def test_the_code_is_taken_under_every_name_the_redirect_may_use(world: World) -> None:
+    login = world.manifest.login
+    for name in login.callback:
+        code = world.simulator.call(world.simulator.new_code)
+        tokens = world.log_in(**{login.ask[0].name: "", name: code})
+        assert tokens.user_id == world.simulator.user
+
+
 def test_an_unreadable_login_answer_is_a_failed_login(world: World) -> None:
     world.simulator.fail_next("html", match="login")
     with pytest.raises(LoginFailed):
