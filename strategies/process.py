@@ -153,7 +153,7 @@ class Adopted:
         if is_alive(self.identity):
             return None
         kill_session(self.identity)
-        found = _exit_of(self._handle)
+        found = _exit_of_zombie(self.identity) or _exit_of(self._handle)
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -305,6 +305,19 @@ def _handle(identity: Identity) -> int | None:
     return None
 
 
+def _exit_of_zombie(identity: Identity) -> Exit | None:
+    """How a process ended whose parent has not asked yet; None when it is gone altogether."""
+    fields = _stat(identity.pid) if sys.platform == "linux" else None
+    if fields is None or int(fields[19]) != identity.started or len(fields) < 50:
+        return None
+    return _told(int(fields[49]))
+
+
+def _told(status: int) -> Exit:
+    code = os.waitstatus_to_exitcode(status)
+    return Exit(code=code) if code >= 0 else Exit(signal=-code)
+
+
 def _exit_of(handle: int | None) -> Exit:
     """How a process that somebody else reaped ended. Linux 6.15 keeps that; older kernels say nothing."""
     if handle is None:
@@ -322,8 +335,7 @@ def _exit_of(handle: int | None) -> Exit:
     status = struct.unpack_from("<i", asked, 60)[0]
     if not mask & _INFO_EXIT:
         return Exit()
-    code = os.waitstatus_to_exitcode(status)
-    return Exit(code=code) if code >= 0 else Exit(signal=-code)
+    return _told(status)
 
 
 @dataclass(frozen=True, slots=True)
