@@ -10,24 +10,20 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import config
-from broker import catalog
-from broker.stream import StreamSinks
 from config import Settings
-from database import sessions as session_rows
-from services.addresses import Proxies
-from services.broker_feeds import BrokerFeeds
-from services.bus import Bus
-from services.platform import Platform, build_platform, bus_tcp
-from websocket_proxy.access import FeedFacts, PlatformAccess
-from websocket_proxy.feed import FeedHub
+from services.bus import open_bus
 from websocket_proxy.forwarder import Forwarder
-from websocket_proxy.origins import Origins
-from websocket_proxy.parts import Parts
-from websocket_proxy.server import Server
+
+if TYPE_CHECKING:
+    from services.broker_feeds import BrokerFeeds
+    from services.platform import Platform
+    from websocket_proxy.access import FeedFacts
+    from websocket_proxy.origins import Origins
+    from websocket_proxy.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +32,19 @@ _THREADS = 8
 
 
 def main(settings: Settings) -> int:
-    """Serve; EX_TEMPFAIL when another stream role of this install is there, 1 when the port is taken."""
+    """Serve; EX_TEMPFAIL when another stream role of this install is there, 1 when the port is taken.
+
+    The bus comes first and what takes long to import after it: other roles wait for the bus, nothing else.
+    """
     logging.getLogger("picows").setLevel(logging.CRITICAL)  # a line for each broken frame of each stranger
     try:
-        forwarder = Forwarder(Bus(settings.data_dir, "stream", bus_tcp(settings)))
+        forwarder = Forwarder(open_bus(settings, "stream"))
     except OSError as error:
         log.error("the stream role is already running: %s", error)
         return EX_TEMPFAIL
     forwarder.start()
+    from services.platform import build_platform
+
     platform = build_platform(settings, "stream")
     # Ticks make no cycles; collecting after every few hundred objects costs a third of parsing (`bench parse`).
     gc.freeze()
@@ -68,6 +69,10 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
 
 async def serve(settings: Settings, platform: Platform) -> int:
     """Until a signal says so. Raises OSError when the port stays taken."""
+    from broker.stream import StreamSinks
+    from websocket_proxy.feed import FeedHub
+    from websocket_proxy.server import Server
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,6 +94,11 @@ async def serve(settings: Settings, platform: Platform) -> int:
 
 def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -> Parts:
     """What the server is made of, from the platform."""
+    from broker import catalog
+    from services.addresses import Proxies
+    from websocket_proxy.access import PlatformAccess
+    from websocket_proxy.parts import Parts
+
     proxies = Proxies(settings.trusted_proxies)
 
     def address(peer: str, headers: Mapping[str, str]) -> str:
@@ -112,6 +122,8 @@ def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -
 
 def broker_feeds(platform: Platform) -> BrokerFeeds:
     """Brokers' feeds of the accounts that are logged in."""
+    from services.broker_feeds import BrokerFeeds
+
     return BrokerFeeds(
         platform.accounts,
         platform.sessions,
@@ -124,6 +136,9 @@ def broker_feeds(platform: Platform) -> BrokerFeeds:
 
 def feed_facts() -> dict[str, FeedFacts]:
     """What each broker's feed offers, by its manifest."""
+    from broker import catalog
+    from websocket_proxy.access import FeedFacts
+
     return {
         name: FeedFacts(manifest.can.streams, manifest.limits.depth_levels)
         for name in catalog.names()
@@ -133,6 +148,8 @@ def feed_facts() -> dict[str, FeedFacts]:
 
 def origins(settings: Settings) -> Origins:
     """The dashboard's own origins and those that CORS allows."""
+    from websocket_proxy.origins import Origins
+
     public = [urlsplit(url) for url in (settings.host_server, settings.websocket_url)]
     local = {f"http://{name}:{settings.flask_port}" for name in ("127.0.0.1", "localhost", "[::1]")}
     own = f"{public[0].scheme}://{public[0].netloc}"
@@ -140,6 +157,8 @@ def origins(settings: Settings) -> Origins:
 
 
 def _session_lives(platform: Platform) -> Callable[[str], bool]:
+    from database import sessions as session_rows
+
     def lives(hashed: str) -> bool:
         with platform.databases["platform"].read() as connection:
             row = session_rows.find(connection, hashed, platform.clock.now())
