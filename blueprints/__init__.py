@@ -32,6 +32,7 @@ from blueprints import (
     shell,
     trade,
     triggers,
+    webhooks,
 )
 from services.browser import Browser, build_browser
 
@@ -42,9 +43,9 @@ log = logging.getLogger(__name__)
 
 _PAGES = (
     *(pages_static, gate, held, dashboard, trade, chart, orders, books, search, approvals, triggers),
-    *(settings, accounts, kill, help, shell),
+    *(settings, accounts, kill, help, shell, webhooks),
 )
-_KEYED = ("/api/",)
+_KEYED = ("/api/", *webhooks.PATHS)
 """Paths whose callers prove themselves with a key in the request, never with a cookie."""
 
 
@@ -94,7 +95,9 @@ def _protect(app: Flask) -> None:
 
     @app.before_request
     def _check() -> None:
-        if request.method not in ("GET", "HEAD", "OPTIONS", "TRACE") and is_ours() and request.endpoint:
+        if request.method in ("GET", "HEAD", "OPTIONS", "TRACE") or not is_ours() or not request.endpoint:
+            return
+        if not access.is_keyed(app.view_functions[request.endpoint]):
             csrf.protect()
 
 

@@ -12,7 +12,7 @@ from broker.paper.client import Link, PaperBroker
 from database import controls
 from database.crypto import Vault
 from database.engine import FILES, Database, open_database
-from domain.clock import Clock
+from domain.clock import IST, Clock
 from services.accounts import Accounts
 from services.approvals import Approvals
 from services.audit import Audit
@@ -36,9 +36,12 @@ from services.plan_book import PlanBook
 from services.portfolio import Portfolio
 from services.reconcile import Reconciler
 from services.sessions import Sessions
+from services.signals import Signals
 from services.smart_orders import SmartOrders
 from services.snapshot import Snapshots
+from services.strategy_book import StrategyBook
 from services.strategy_host import StrategyHost
+from services.strategy_logs import StrategyLogs
 from services.tickets import Tickets
 from services.triggers import Triggers
 
@@ -198,6 +201,33 @@ class Platform:
             self.calendar,
             self.audit,
             self.event_bus,
+        )
+
+    @cached_property
+    def strategy_book(self) -> StrategyBook:
+        return StrategyBook(
+            self._store,
+            self.databases["logs"],
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.market_data,
+        )
+
+    @cached_property
+    def strategy_logs(self) -> StrategyLogs:
+        return StrategyLogs(self.strategy_host)
+
+    @cached_property
+    def signals(self) -> Signals:
+        return Signals(
+            self._store,
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.orders,
+            self.smart_orders,
+            lambda exchange, at: self.calendar.is_trading_day(exchange, at.astimezone(IST).date()),
         )
 
     # -- safety

@@ -85,7 +85,10 @@ class Worker:
         self.scheduler.start()
         loops = [
             threading.Thread(target=self._listen, name="bells"),
-            threading.Thread(target=self._drain, name="queue"),
+            threading.Thread(target=self._often, args=("queue", self.queue.drain), name="queue"),
+            threading.Thread(
+                target=self._often, args=("signals", self.platform.signals.drain), name="signals"
+            ),
             threading.Thread(target=self.triggers.run, name="triggers"),
             threading.Thread(target=self.strategies.run, name="strategies"),
         ]
@@ -112,6 +115,7 @@ class Worker:
         every(1.0, "audit", self.platform.audit.seal)
         every(2.0, "kill switch", self.platform.kill_switch.act)
         every(10.0, "approvals", self.platform.approvals.lapse_overdue)
+        every(5.0, "square-off", self.platform.signals.square_off)
         every(5.0, "plans", self.platform.order_plans.resume)
         every(60.0, "adopt", self.pump.pump_all)
         daily(3, 1, "paper master", self._load_paper)
@@ -131,11 +135,11 @@ class Worker:
         if self.platform.reconciler.unknown():
             self.platform.reconciler.sweep()
 
-    def _drain(self) -> None:
-        """Look for orders that wait for a send slot ten times a second."""
-        drain = _safe("queue", self.queue.drain)
+    def _often(self, name: str, job: Callable[[], object]) -> None:
+        """Look ten times a second for what waits in a table."""
+        look = _safe(name, job)
         while not self._stop.wait(0.1):
-            drain()
+            look()
 
     def _load_paper(self) -> None:
         self.platform.instruments.load_paper()

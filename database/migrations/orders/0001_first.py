@@ -247,6 +247,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "exchange", name=op.f("pk_send_slots")),
     )
     op.create_table(
+        "signals",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("webhook", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=12), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("smart", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("received_at", types.UtcTime(), nullable=False),
+        sa.Column("acted_at", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signals")),
+    )
+    op.create_index("ix_signals_state", "signals", ["state"], unique=False)
+    op.create_index("ix_signals_webhook", "signals", ["webhook", "id"], unique=False)
+    op.create_table(
         "smart_targets",
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("exchange", sa.String(length=16), nullable=False),
@@ -309,9 +327,16 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "broker", name=op.f("pk_update_cursors")),
     )
+    op.create_table(
+        "webhook_squareoffs",
+        sa.Column("webhook", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.PrimaryKeyConstraint("webhook", "day", name=op.f("pk_webhook_squareoffs")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("webhook_squareoffs")
     op.drop_table("update_cursors")
     op.drop_index("ix_triggers_state", table_name="triggers")
     op.drop_index("ix_triggers_parent", table_name="triggers")
@@ -319,6 +344,9 @@ def downgrade() -> None:
     op.drop_table("triggers")
     op.drop_table("trigger_legs")
     op.drop_table("smart_targets")
+    op.drop_index("ix_signals_webhook", table_name="signals")
+    op.drop_index("ix_signals_state", table_name="signals")
+    op.drop_table("signals")
     op.drop_table("send_slots")
     op.drop_index("ix_plans_state", table_name="plans")
     op.drop_table("plans")

@@ -276,9 +276,51 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_broker_sessions_account_id")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_broker_sessions")),
     )
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("webhook_id", sa.String(length=36), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("platform", sa.String(length=32), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("is_intraday", sa.Boolean(), nullable=False),
+        sa.Column("trading_mode", sa.String(length=8), nullable=False),
+        sa.Column("start_time", sa.String(length=5), nullable=False),
+        sa.Column("end_time", sa.String(length=5), nullable=False),
+        sa.Column("squareoff_time", sa.String(length=5), nullable=False),
+        sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("activated_at", types.UtcTime(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_webhooks_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_webhooks_user_id_name")),
+        sa.UniqueConstraint("webhook_id", name=op.f("uq_webhooks_webhook_id")),
+    )
+    op.create_index(op.f("ix_webhooks_user_id"), "webhooks", ["user_id"], unique=False)
+    op.create_table(
+        "webhook_mappings",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("webhook", sa.Integer(), nullable=False),
+        sa.Column("symbol", sa.String(length=64), nullable=False),
+        sa.Column("exchange", sa.String(length=16), nullable=False),
+        sa.Column("quantity", types.Quantity(), nullable=False),
+        sa.Column("product", sa.String(length=8), nullable=False),
+        sa.ForeignKeyConstraint(["webhook"], ["webhooks.id"], name=op.f("fk_webhook_mappings_webhook")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_mappings")),
+        sa.UniqueConstraint(
+            "webhook", "symbol", "exchange", name=op.f("uq_webhook_mappings_webhook_symbol_exchange")
+        ),
+    )
+    op.create_index(op.f("ix_webhook_mappings_webhook"), "webhook_mappings", ["webhook"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_webhook_mappings_webhook"), table_name="webhook_mappings")
+    op.drop_table("webhook_mappings")
+    op.drop_index(op.f("ix_webhooks_user_id"), table_name="webhooks")
+    op.drop_table("webhooks")
     op.drop_table("broker_sessions")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")

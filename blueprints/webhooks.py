@@ -1,0 +1,69 @@
+"""Webhooks: orders by a secret URL, from charting platforms and scanners. No session, no cookie, no form token."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from limits import parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from services.signals import SignalRefused, Signals
+
+blueprint = Blueprint("webhooks", __name__)
+PATHS = ("/strategy/webhook/", "/chartink/webhook/")
+_LARGEST = 64 * 1024
+_limiter = MovingWindowRateLimiter(MemoryStorage())
+
+
+@blueprint.post("/strategy/webhook/<webhook_id>")
+def strategy(webhook_id: str) -> Response:
+    """A signal of TradingView, GoCharting, AmiBroker or the SDK's Strategy."""
+    try:
+        symbol = _signals().strategy_signal(webhook_id, _body(webhook_id))
+    except SignalRefused as error:
+        return _answer({"error": str(error)}, error.status)
+    return _answer({"message": f"Order queued successfully for {symbol}"})
+
+
+@blueprint.post("/chartink/webhook/<webhook_id>")
+def chartink(webhook_id: str) -> Response:
+    """An alert of a ChartInk scan."""
+    try:
+        symbols = _signals().chartink_signal(webhook_id, _body(webhook_id))
+    except SignalRefused as error:
+        if error.status == 200:
+            return _answer({"status": "success", "message": str(error)})
+        return _answer({"status": "error", "error": str(error)}, error.status)
+    if not symbols:
+        return _answer({"status": "warning", "message": "No orders were queued"})
+    return _answer({"status": "success", "message": f"Orders queued for symbols: {', '.join(symbols)}"})
+
+
+def _signals() -> Signals:
+    signals: Signals = current_app.extensions["platform"].signals
+    return signals
+
+
+def _body(webhook_id: str) -> object:
+    """The JSON of the body, whatever its declared type. Raises SignalRefused."""
+    settings = current_app.extensions["platform"].settings
+    for rate in parse_many(settings.webhook_rate_limit):
+        if not _limiter.hit(rate, request.remote_addr or "", webhook_id):
+            raise SignalRefused("Rate limit exceeded. Please slow down your requests.", 429)
+    if (request.content_length or 0) > _LARGEST:
+        raise SignalRefused("Request body is too large", 413)
+    try:
+        return json.loads(request.get_data(cache=False)[: _LARGEST + 1] or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise SignalRefused("Request body must be valid JSON") from error
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> Response:
+    response = Response(json.dumps(body, sort_keys=True), status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if status == 429:
+        response.headers["Retry-After"] = "60"
+    return response
