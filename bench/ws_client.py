@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-_STAMP = re.compile(rb'"timestamp":(\d+)')
 _SYMBOL = re.compile(rb'"market_data","symbol":"([^"]+)".*?"timestamp":(\d+)')
 _TAIL = 512 << 10
 
@@ -20,13 +19,23 @@ _TAIL = 512 << 10
 class LoadClient:
     """One subscriber. Those that are `read` parse every frame's header and the stamp of one frame in eight."""
 
-    def __init__(self, port: int, read: bool = False, keep_tail: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        read: bool = False,
+        keep_tail: bool = False,
+        stamp: bytes = b"timestamp",
+        wraps: int = 0,
+    ) -> None:
+        """`stamp` names the field that holds microseconds, modulo `wraps` when that is not 0."""
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.read = read
         self.bytes = 0
         self.frames = 0
         self.bad = 0
         self.latencies: list[float] = []
+        self._stamp = re.compile(b'"' + stamp + rb'":(\d+)')
+        self._wraps = wraps
         self._rest = b""
         self._tail: deque[bytes] | None = deque() if keep_tail else None
         self._tail_bytes = 0
@@ -122,8 +131,9 @@ class LoadClient:
 
     def _count(self, payload: bytes, now: int) -> None:
         self.frames += 1
-        if self.frames % 8 == 0 and (found := _STAMP.search(payload)):
-            self.latencies.append((now - int(found[1])) / 1000)
+        if self.frames % 8 == 0 and (found := self._stamp.search(payload)):
+            late = now - int(found[1])
+            self.latencies.append((late % self._wraps if self._wraps else late) / 1000)
         if self.frames % 256 == 0:
             try:
                 self.bad += json.loads(payload).get("type") != "market_data"
