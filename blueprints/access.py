@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from flask import Blueprint, Flask, Response, current_app, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user
@@ -21,6 +22,8 @@ from services.browser_sessions import hash_cookie
 if TYPE_CHECKING:
     from services.platform import Platform
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _ACCOUNT = "account"
 
 
@@ -116,6 +119,16 @@ def known_device(user_id: int | None) -> str:
 
 def _interface() -> RowSessions:
     return cast(RowSessions, current_app.session_interface)
+
+
+def keyed(view: Callable[P, T]) -> Callable[P, T]:
+    """Mark a view whose callers are programs: they prove themselves in the request, so no form token is asked."""
+    view.keyed = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_keyed(view: object) -> bool:
+    return bool(getattr(view, "keyed", False))
 
 
 def pages(name: str, *, prefix: str | None = None) -> Blueprint:

@@ -79,8 +79,9 @@ class Listing(Generic[Row]):
 
     def link(self, **changes: Any) -> str:
         """This page with other query values; None removes one."""
-        values = {**request.args.to_dict(), **(request.view_args or {}), **changes}
-        values.pop("part", None)
+        asked = request.args.to_dict()
+        asked.pop("part", None)
+        values = {**asked, **(request.view_args or {}), **changes}
         kept = {name: value for name, value in values.items() if value not in (None, "")}
         return url_for(str(request.endpoint), **kept)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from flask import render_template, request
 
@@ -30,7 +31,15 @@ def find(words: str, exchange: str, most: int) -> list[Found]:
         return []
     wanted = exchange if exchange in Exchange.__members__ else None
     hits = platform().instruments.search(caller().account.venue, words, wanted, most)
-    return [Found(hit, title(hit, today())) for hit in hits]
+    ordered = [
+        hit for _, same in groupby(hits, lambda hit: hit.symbol) for hit in sorted(same, key=_home_first)
+    ]
+    return [Found(hit, title(hit, today())) for hit in ordered]
+
+
+def _home_first(hit: Instrument) -> bool:
+    """Of one symbol on several exchanges, the one most people mean."""
+    return hit.exchange is not Exchange.NSE
 
 
 @blueprint.get("/search")

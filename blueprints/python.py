@@ -1,0 +1,495 @@
+"""Strategy pages: the list, one strategy's log and code, its schedule, limits, variables, versions, runs and orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import jsonify, redirect, render_template, request, send_file, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from blueprints.access import caller, pages, platform, user
+from blueprints.fresh import wrong_password
+from blueprints.problems import attempt, say
+from blueprints.python_forms import exchange_of, limits_of, schedule_of
+from blueprints.shell import mode_name
+from domain.errors import InvalidRequest, NotFound
+from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, StrategyState, Wanted
+from services.strategy_examples import example, examples
+from services.strategy_host import EXCHANGES, StrategyHost, offers
+from services.strategy_logs import StrategyLogs
+from services.strategy_times import told
+
+blueprint = pages("python", prefix="/python")
+
+Answer = str | BaseResponse | tuple[str, int]
+
+_KINDS = (
+    (ScheduleKind.WINDOWS, "In windows of the trading day"),
+    (ScheduleKind.INTERVAL, "Again and again, at an interval"),
+    (ScheduleKind.ONCE, "Once"),
+    (ScheduleKind.ALWAYS, "Always"),
+    (ScheduleKind.MANUAL, "Only when I press Start"),
+)
+_WORDS = {
+    "weekend": "Closed: weekend",
+    "holiday": "Closed: holiday",
+    "before_market": "Before its window",
+    "after_market": "Its window is over",
+    "day": "Not on this day",
+}
+_LOOKS = {
+    StrategyState.STARTING: ("run", "play", "Starting"),
+    StrategyState.RUNNING: ("run", "play", "Running"),
+    StrategyState.STOPPING: ("wait", "hourglass", "Stopping"),
+    StrategyState.WAITING: ("wait", "clock", "Waiting"),
+    StrategyState.SCHEDULED: ("wait", "clock", "Scheduled"),
+    StrategyState.PAUSED: ("off", "pause", "Paused"),
+    StrategyState.CRASHED: ("err", "triangle-alert", "Crashed"),
+    StrategyState.FAILED: ("err", "triangle-alert", "Failed"),
+    StrategyState.FINISHED: ("off", "check", "Finished"),
+    StrategyState.STOPPED: ("off", "square", "Stopped"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a strategy's state looks: a class, an icon, words, and the reason in a sentence's part."""
+
+    look: str
+    mark: str
+    words: str
+    reason: str
+
+
+def face(strategy: Strategy) -> Face:
+    """The state as a page says it."""
+    look, mark, words = _LOOKS[strategy.state]
+    if strategy.state.is_live and strategy.wanted is Wanted.STOPPED:
+        look, mark, words = _LOOKS[StrategyState.STOPPING]
+    return Face(look, mark, words, _WORDS.get(strategy.reason, strategy.reason))
+
+
+def _host() -> StrategyHost:
+    return platform().strategy_host
+
+
+def _logs() -> StrategyLogs:
+    return platform().strategy_logs
+
+
+# -- the list
+@blueprint.get("/")
+def index() -> str:
+    """Every strategy of the person."""
+    return render_template("python/index.html", section="strategies", **_listed())
+
+
+@blueprint.get("/cards")
+def cards() -> str:
+    """The list's cards alone, fetched when something changed."""
+    return render_template("python/cards.html", **_listed())
+
+
+def _listed() -> dict[str, Any]:
+    here = caller()
+    seen = platform().strategy_book.overview(_host().listed(here))
+    shown = request.args.get("show", "")
+    groups = {
+        "running": [each for each in seen if each.strategy.state.is_live],
+        "attention": [each for each in seen if face(each.strategy).look == "err"],
+        "off": [each for each in seen if face(each.strategy).look == "off"],
+    }
+    accounts = {account.id: account for account in platform().accounts.accounts_of(user().id)}
+    return {
+        "seen": groups.get(shown, seen),
+        "total": len(seen),
+        "groups": {name: len(members) for name, members in groups.items()},
+        "shown": shown,
+        "face": face,
+        "told": told,
+        "accounts": accounts,
+        "mode_name": mode_name,
+        "books": {each.strategy.id: platform().strategy_book.book(each.strategy) for each in seen},
+        "lines": {each.strategy.id: _last_line(each.strategy) for each in seen},
+        "cpu": sum(each.sample.cpu for each in seen if each.sample and each.strategy.state.is_live),
+        "memory": sum(each.sample.memory for each in seen if each.sample and each.strategy.state.is_live),
+    }
+
+
+def _last_line(strategy: Strategy) -> str:
+    _, text, _ = _logs().tail(caller(), strategy.id, most=2048)
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1][11:] if lines else ""
+
+
+@blueprint.post("/stop-all")
+def stop_all() -> BaseResponse:
+    """Stop everything that is not stopped."""
+    here = caller()
+    held = [each for each in _host().listed(here) if each.wanted is not Wanted.STOPPED]
+    for each in held:
+        _host().stop(here, each.id)
+    say("up", f"{len(held)} strategies told to stop")
+    return redirect(url_for("python.index"), 303)
+
+
+# -- new
+@blueprint.get("/new")
+def new() -> str:
+    """The upload form, and examples that run at once on paper."""
+    return _new_page()
+
+
+def _new_page(problems: dict[str, str] | None = None) -> str:
+    return render_template(
+        "python/new.html",
+        section="strategies",
+        exchanges=EXCHANGES,
+        examples=examples(),
+        problems=problems or {},
+        form=request.form,
+        days=DAYS,
+    )
+
+
+@blueprint.post("/upload")
+def upload() -> Answer:
+    """Keep an upload."""
+    file, form = request.files.get("strategy_file"), request.form
+    try:
+        if file is None or not file.filename:
+            raise InvalidRequest("Choose a .py file or a .zip.", "strategy_file")
+        made = _host().upload(
+            caller(),
+            form.get("strategy_name", "").strip() or file.filename.rsplit(".", 1)[0],
+            file.filename,
+            file.stream.read(),
+            exchange_of(form.get("exchange")),
+            schedule_of(form) if "kind" in form else None,
+        )
+    except InvalidRequest as error:
+        return _new_page({error.field or "strategy_file": str(error)}), 400
+    say("up", f"{made.name} uploaded", "It starts at its next window, or when you press Start.")
+    return redirect(url_for("python.show", strategy_id=made.id), 303)
+
+
+@blueprint.post("/examples/<name>")
+def use_example(name: str) -> BaseResponse:
+    """Keep one of the examples as a strategy that runs when Start is pressed."""
+    found = example(name)
+    if found is None:
+        raise NotFound("No such example.")
+    made = found.keep(_host(), caller())
+    say("up", f"{made.name} is yours", "Press Start to run it.")
+    return redirect(url_for("python.show", strategy_id=made.id), 303)
+
+
+@blueprint.get("/guide")
+def guide() -> str:
+    """How to write one."""
+    return render_template("python/guide.html", section="strategies", held=offers())
+
+
+# -- one strategy
+def render(template: str, strategy_id: str, here: str, **values: Any) -> str:
+    """A page of one strategy, with its head."""
+    who = caller()
+    strategy = _host().get(who, strategy_id)
+    seen = platform().strategy_book.overview([strategy])[0]
+    tabs = [
+        (url_for(f"python.{name}", strategy_id=strategy_id), text, None, name == here)
+        for name, text in (
+            *(("show", "Log"), ("edit", "Code"), ("runs", "Runs"), ("orders", "Orders")),
+            *(("schedule", "Schedule"), ("settings", "Limits"), ("environment", "Environment")),
+        )
+    ]
+    page = {
+        "strategy": strategy,
+        "seen": seen,
+        "state": face(strategy),
+        "account": platform().accounts.account(strategy.account_id),
+        "mode_name": mode_name,
+        "told": told,
+        "tabs": tabs,
+        "problems": {},
+        "form": request.form,
+    }
+    return render_template(template, section="strategies", **(page | values))
+
+
+@blueprint.get("/<strategy_id>")
+def show(strategy_id: str) -> str:
+    """The live log, and what the host decided."""
+    here = caller()
+    name, text, end = _logs().tail(here, strategy_id)
+    return render(
+        "python/show.html",
+        strategy_id,
+        "show",
+        log_name=name,
+        log_text=text,
+        log_end=end,
+        files=_logs().listed(here, strategy_id),
+        notes=_host().notes(here, strategy_id, 12),
+        book=platform().strategy_book.book(_host().get(here, strategy_id)),
+    )
+
+
+@blueprint.get("/<strategy_id>/head")
+def head(strategy_id: str) -> str:
+    """The head of a strategy's page alone, fetched when something changed."""
+    return render("python/head.html", strategy_id, request.args.get("here", "show"))
+
+
+@blueprint.get("/<strategy_id>/tail")
+def tail(strategy_id: str) -> Any:
+    """What was added to the newest log since byte `after` of `name`; from the start when a newer log has begun."""
+    here, name = caller(), request.args.get("name", "")
+    files = _logs().listed(here, strategy_id)
+    if not files:
+        return jsonify(name="", text="", end=0)
+    newest = files[0].name
+    after = request.args.get("after", "0")
+    begin = int(after) if newest == name and after.isdigit() and len(after) < 16 else 0
+    text, begun, end = _logs().read(here, strategy_id, newest, begin)
+    return jsonify(name=newest, text=text, begin=begun, end=end)
+
+
+@blueprint.get("/<strategy_id>/search")
+def search(strategy_id: str) -> str:
+    """Lines of all its logs that hold the words."""
+    words = request.args.get("q", "")
+    read = attempt(lambda: list(_logs().search(caller(), strategy_id, words)), [])
+    return render("python/search.html", strategy_id, "show", words=words, found=read)
+
+
+@blueprint.get("/<strategy_id>/logs/<name>")
+def log(strategy_id: str, name: str) -> BaseResponse:
+    """Download a log."""
+    return send_file(_logs().path(caller(), strategy_id, name), mimetype="text/plain", as_attachment=True)
+
+
+@blueprint.get("/<strategy_id>/edit")
+def edit(strategy_id: str) -> str:
+    """The code, editable while nothing runs."""
+    return _edit_page(strategy_id)
+
+
+def _edit_page(strategy_id: str, **values: Any) -> str:
+    strategy = _host().get(caller(), strategy_id)
+    files = _host().files(caller(), strategy_id)
+    name = request.values.get("file", strategy.entry)
+    if name not in files:
+        raise NotFound("No such file.")
+    page = {
+        "name": name,
+        "names": sorted(files),
+        "text": files[name].decode("utf-8-sig"),
+        "versions": _host().versions(caller(), strategy_id),
+    }
+    return render("python/edit.html", strategy_id, "edit", **(page | values))
+
+
+@blueprint.post("/<strategy_id>/edit")
+def save(strategy_id: str) -> Answer:
+    """Keep the edited file as a new version."""
+    form = request.form
+    text = form.get("content", "").replace("\r\n", "\n")
+    strategy = _host().get(caller(), strategy_id)
+    try:
+        version = _host().save(
+            caller(),
+            strategy_id,
+            {form.get("file", strategy.entry): text.encode()},
+            form.get("note", "").strip() or "edited",
+        )
+    except InvalidRequest as error:
+        return _edit_page(strategy_id, text=text, problems={"content": str(error)}), 400
+    say("up", f"Version {version.number} saved", "It runs from the next start.")
+    return redirect(url_for("python.edit", strategy_id=strategy_id, file=form.get("file")), 303)
+
+
+@blueprint.get("/<strategy_id>/versions/<int:number>")
+def version(strategy_id: str, number: int) -> str:
+    """How a version differs from the newest."""
+    newest = _host().get(caller(), strategy_id).version
+    lines = _logs().difference(caller(), strategy_id, number, newest)
+    return render("python/version.html", strategy_id, "edit", number=number, newest=newest, lines=lines)
+
+
+@blueprint.post("/<strategy_id>/versions/<int:number>")
+def roll_back(strategy_id: str, number: int) -> BaseResponse:
+    """Make an old version the newest again."""
+    made = _host().roll_back(caller(), strategy_id, number)
+    say("up", f"Version {number} is back", f"It is version {made.number} now.")
+    return redirect(url_for("python.edit", strategy_id=strategy_id), 303)
+
+
+@blueprint.get("/<strategy_id>/runs")
+def runs(strategy_id: str) -> str:
+    """Its runs: how each ended, and its last lines."""
+    since = platform().clock.now() - timedelta(hours=6)
+    return render(
+        "python/runs.html",
+        strategy_id,
+        "runs",
+        runs=_host().runs(caller(), strategy_id, 100),
+        samples=_host().samples(caller(), strategy_id, since),
+    )
+
+
+@blueprint.get("/<strategy_id>/orders")
+def orders(strategy_id: str) -> str:
+    """What it ordered today, and what that left."""
+    book = platform().strategy_book.book(_host().get(caller(), strategy_id))
+    return render("python/orders.html", strategy_id, "orders", book=book)
+
+
+@blueprint.get("/<strategy_id>/schedule")
+def schedule(strategy_id: str) -> str:
+    """When it runs."""
+    return render(
+        "python/schedule.html", strategy_id, "schedule", exchanges=EXCHANGES, kinds=_KINDS, days=DAYS
+    )
+
+
+@blueprint.post("/<strategy_id>/schedule")
+def reschedule(strategy_id: str) -> Answer:
+    """Keep a changed schedule."""
+    try:
+        wanted = schedule_of(request.form)
+        _host().reschedule(caller(), strategy_id, wanted, exchange_of(request.form.get("exchange")))
+    except InvalidRequest as error:
+        problems = {error.field or "kind": str(error)}
+        page = {"problems": problems, "exchanges": EXCHANGES, "kinds": _KINDS, "days": DAYS}
+        return render("python/schedule.html", strategy_id, "schedule", **page), 400
+    return _done(strategy_id, "schedule", "Schedule saved")
+
+
+@blueprint.get("/<strategy_id>/settings")
+def settings(strategy_id: str) -> str:
+    """Limits, restarts, name, copy, delete."""
+    return render("python/settings.html", strategy_id, "settings", held=offers(), restarts=Restart)
+
+
+@blueprint.post("/<strategy_id>/settings")
+def settle(strategy_id: str) -> Answer:
+    """Keep changed settings."""
+    form, strategy = request.form, _host().get(caller(), strategy_id)
+    try:
+        _host().settle(
+            caller(),
+            strategy_id,
+            name=form.get("name", strategy.name),
+            about=form.get("about", "").strip()[:200],
+            restart=Restart(form.get("restart", strategy.restart)),
+            limits=limits_of(form, strategy.limits),
+            cancel_on_stop="cancel_on_stop" in form,
+            flatten_on_stop="flatten_on_stop" in form,
+        )
+    except InvalidRequest as error:
+        problems = {error.field or "name": str(error)}
+        page = {"problems": problems, "held": offers(), "restarts": Restart}
+        return render("python/settings.html", strategy_id, "settings", **page), 400
+    return _done(strategy_id, "settings", "Settings saved")
+
+
+@blueprint.get("/<strategy_id>/environment")
+def environment(strategy_id: str) -> str:
+    """Its variables; secret ones by name only."""
+    return render(
+        "python/environment.html", strategy_id, "environment", values=_host().values.shown(strategy_id)
+    )
+
+
+@blueprint.post("/<strategy_id>/environment")
+def set_value(strategy_id: str) -> Answer:
+    """Give it a variable."""
+    form = request.form
+    _host().get(caller(), strategy_id)
+    try:
+        _host().values.set(
+            strategy_id, form.get("name", "").strip(), form.get("value", ""), secret="secret" in form
+        )
+    except InvalidRequest as error:
+        problems = {error.field or "name": str(error)}
+        page = {"problems": problems, "values": _host().values.shown(strategy_id)}
+        return render("python/environment.html", strategy_id, "environment", **page), 400
+    return _done(strategy_id, "environment", "Variable set", "It counts from the next start.")
+
+
+@blueprint.post("/<strategy_id>/environment/<name>/forget")
+def forget_value(strategy_id: str, name: str) -> Answer:
+    """Take a variable away."""
+    _host().get(caller(), strategy_id)
+    _host().values.forget(strategy_id, name)
+    return _done(strategy_id, "environment", f"{name} removed")
+
+
+# -- buttons
+def _pressed(act: Callable[[], None], strategy_id: str) -> BaseResponse:
+    """Do it, say what went wrong as a toast, and go back to where the button was."""
+    try:
+        act()
+    except InvalidRequest as error:
+        say("err", "Not done", str(error))
+    back = url_for("python.index") if request.form.get("from") == "list" else None
+    return redirect(back or url_for("python.show", strategy_id=strategy_id), 303)
+
+
+@blueprint.post("/<strategy_id>/start")
+def start(strategy_id: str) -> BaseResponse:
+    """Start it now, or arm it."""
+
+    def act() -> None:
+        started = _host().start(caller(), strategy_id, force="force" in request.form)
+        if started.armed:
+            say(
+                "info",
+                "Armed",
+                f"{_WORDS.get(started.reason, '')}. It starts at its next window.".lstrip(". "),
+            )
+        else:
+            say("up", "Told to start")
+
+    return _pressed(act, strategy_id)
+
+
+@blueprint.post("/<strategy_id>/stop")
+def stop(strategy_id: str) -> BaseResponse:
+    """Stop it."""
+
+    def act() -> None:
+        _host().stop(caller(), strategy_id)
+        say("up", "Told to stop", "It stays off until you press Start.")
+
+    return _pressed(act, strategy_id)
+
+
+@blueprint.post("/<strategy_id>/copy")
+def copy(strategy_id: str) -> BaseResponse:
+    """Another instance of it."""
+    name = request.form.get("name", "").strip()
+    made = _host().copy(caller(), strategy_id, name or f"{_host().get(caller(), strategy_id).name} 2")
+    say("up", f"{made.name} made", "Secrets were not copied.")
+    return redirect(url_for("python.environment", strategy_id=made.id), 303)
+
+
+@blueprint.post("/<strategy_id>/delete")
+def delete(strategy_id: str) -> Answer:
+    """Drop it, after the password."""
+    if error := wrong_password():
+        page = {"problems": {"delete": error}, "held": offers(), "restarts": Restart}
+        return render("python/settings.html", strategy_id, "settings", **page), 403
+    name = _host().get(caller(), strategy_id).name
+    _host().delete(caller(), strategy_id)
+    say("up", f"{name} deleted")
+    return redirect(url_for("python.index"), 303)
+
+
+def _done(strategy_id: str, view: str, title: str, text: str = "") -> BaseResponse:
+    say("up", title, text)
+    return redirect(url_for(f"python.{view}", strategy_id=strategy_id), 303)

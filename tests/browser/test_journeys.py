@@ -1,0 +1,170 @@
+"""What people do, from the first minute on, in a real browser against the whole product."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.product import PASSWORD, Desk, Product, running
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", "").replace("\u2212", "-").replace("+", ""))
+
+
+def now_code(secret: str) -> str:
+    return pyotp.TOTP(secret).at(datetime.now(UTC))
+
+
+def test_from_first_run_to_the_kill_switch(chromium: Browser, tmp_path: Path) -> None:
+    """Set-up, codes, search, live prices, place, modify, cancel, P&L, close, kill: one person's first evening."""
+    with running(tmp_path / "data") as product:
+        desk = Desk(chromium, product.base)
+        page = desk.page
+        page.goto("/")
+        page.fill("[name=code]", product.code)
+        page.fill("[name=username]", "asha")
+        page.fill("[name=password]", PASSWORD)
+        page.fill("[name=again]", PASSWORD)
+        page.click("text=Create administrator")
+        secret = page.inner_text("code.select-all")
+        page.fill("[name=code]", now_code(secret))
+        page.click("text=Turn codes on")
+        recovery = page.locator("#recovery li").all_inner_texts()
+        assert len(recovery) == 8
+        page.click("text=I saved them elsewhere")
+        page.click("text=Open the dashboard")
+        page.click("[aria-label='You: asha']")
+        page.click("text=Sign out")
+        page.fill("[name=username]", "asha")
+        page.fill("[name=password]", PASSWORD)
+        page.click("text=Continue")
+        page.wait_for_url("**/login/code")
+        page.click("text=Use a recovery code")
+        page.fill("[name=code]", recovery[0])
+        page.click("button:text('Log in')")
+        page.wait_for_url("**/dashboard")
+        trade_and_stop(desk)
+        assert desk.complaints == []
+        desk.close()
+
+
+def trade_and_stop(desk: Desk) -> None:
+    page = desk.page
+    page.keyboard.press("/")
+    page.keyboard.type("industries reliance", delay=10)
+    expect(page.locator("#pal-list [role=option]").first).to_contain_text("RELIANCE")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/trade?exchange=NSE&symbol=RELIANCE*")
+    expect(page.locator("[data-feed-dot]")).to_have_class(re.compile("dot-ok"), timeout=15_000)
+    last = page.locator(".wl [data-feed='NSE:RELIANCE'] [data-cell=last]")
+    seen = last.inner_text()
+    expect(last).not_to_have_text(seen, timeout=20_000)
+
+    page.click("label:has-text('Market'):not(:has-text('SL'))")
+    page.fill("form[data-ticket] [name=quantity]", "10")
+    expect(page.locator("[data-submit]")).to_contain_text("Paper buy 10 at market")
+    page.dblclick("[data-submit]")
+    expect(page.locator("#toasts")).to_contain_text("Buy 10 RELIANCE: accepted", timeout=10_000)
+    expect(page.locator("#bottom [data-tab=positions] .count")).to_have_text("1", timeout=5_000)
+    row = page.locator("#bottom tr[data-held='10']")
+    expect(row).to_have_count(1)
+    pnl = row.locator("[data-cell=open-pnl]")
+    before = pnl.inner_text()
+    expect(pnl).not_to_have_text(before, timeout=20_000)
+
+    price = (
+        number(page.locator("[data-depth='NSE:RELIANCE'] [data-bid='4'] [data-at=price]").inner_text()) - 20
+    )
+    page.click("label:has-text('Limit')")
+    page.fill("form[data-ticket] [name=price]", f"{price:.2f}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#bottom [data-tab=orders] .count")).to_have_text("1", timeout=10_000)
+
+    page.goto("/orders")
+    page.locator("tr[id^='o-']", has_text="LIMIT").hover()
+    page.click("text=Modify")
+    page.fill("[name=price]", f"{price - 1:.2f}")
+    page.click("text=Change order")
+    expect(page.locator("#toasts")).to_contain_text("Change accepted")
+    expect(page.locator(".tl")).to_contain_text("Change asked for")
+    page.goto("/orders?state=open")
+    page.locator("tr[id^='o-']").hover()
+    page.click("tr[id^='o-'] button:text('Cancel')")
+    page.click("#ask [data-ask-yes]")
+    expect(page.locator("#orders-panel")).to_contain_text("No orders like that", timeout=10_000)
+
+    page.goto("/positions")
+    page.locator("tr[data-held]").hover()
+    page.click("tr[data-held] .rowact button:text('Exit')")
+    page.click("#ask [data-ask-yes]")
+    expect(page.locator("#positions-panel")).to_contain_text("Flat", timeout=10_000)
+    expect(page.locator("#positions-panel")).to_contain_text("Total, 0 open")
+
+    page.keyboard.press("Shift+K")
+    button = page.locator("#kill [data-hold]")
+    expect(button).to_be_visible(timeout=10_000)
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.wait_for_timeout(600)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    assert "/positions" in page.url
+    page.mouse.down()
+    page.wait_for_url("**/kill", timeout=10_000)
+    page.mouse.up()
+    expect(page.locator("h1")).to_have_text("Trading is locked")
+
+
+def test_forms_work_without_a_script(chromium: Browser, product: Product) -> None:
+    """Place, cancel and exit from plain HTML: a phone in a hurry, a blocked script, a text browser."""
+    desk = Desk(chromium, product.base, java_script_enabled=False)
+    desk.sign_in()
+    page = desk.page
+    page.goto("/trade?exchange=NSE&symbol=SBIN&pane=ticket")
+    page.fill("form.ticket [name=quantity]", "7")
+    page.check("input[name=pricetype][value=MARKET]", force=True)
+    page.click("form.ticket .submit")
+    expect(page.locator("#toasts")).to_contain_text("Buy 7 SBIN: accepted")
+    page.goto("/positions")
+    page.click("tr:has-text('SBIN') .rowact button:text('Exit')", force=True)
+    expect(page.locator("#toasts")).to_contain_text("Exit Sell 7 SBIN: accepted")
+    page.goto("/kill")
+    expect(page.locator("button:has-text('Stop trading')")).to_be_visible()
+    desk.close()
+
+
+def test_signing_out_elsewhere_ends_this_page(chromium: Browser, product: Product, desk: Desk) -> None:
+    """A session ended from another browser closes the socket and the next request, within a second or two."""
+    other = Desk(chromium, product.base)
+    other.sign_in()
+    other.page.goto("/trade")
+    expect(other.page.locator("[data-feed-dot]")).to_have_class(re.compile("dot-ok"), timeout=15_000)
+    desk.page.goto("/settings/devices")
+    desk.page.click("text=End all others")
+    expect(other.page.locator("[data-feed-text]")).to_have_text(re.compile("ended|lost"), timeout=5_000)
+    other.page.goto("/orders")
+    assert "/login" in other.page.url
+    other.close()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1440])
+def test_no_page_scrolls_sideways(chromium: Browser, product: Product, width: int) -> None:
+    from tests.browser.test_pages import PAGES
+
+    desk = Desk(chromium, product.base, width, 800)
+    desk.sign_in()
+    wide = []
+    for path in PAGES:
+        desk.page.goto(path)
+        if desk.page.evaluate("document.documentElement.scrollWidth") > width:
+            wide.append(path)
+    desk.close()
+    assert wide == []
