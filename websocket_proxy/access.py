@@ -90,7 +90,10 @@ class PlatformAccess:
         claim = self._tickets.redeem(ticket)
         if claim.session and not self._session_lives(claim.session):
             raise Unauthorized("Invalid ticket")
-        return self._of_page(claim.user_id, claim.account_id, claim.session, address)
+        try:
+            return self._of_page(claim.user_id, claim.account_id, claim.session, address)
+        except NotFound as error:
+            raise Unauthorized("Invalid ticket") from error
 
     def again(self, identity: Identity, address: str) -> Identity | None:
         try:

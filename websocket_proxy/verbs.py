@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from domain.errors import Unauthorized
+from domain.errors import PlatformError, Unauthorized
 from domain.model import StreamMode
 from services.tick_bus import LINGER, Topic
 from websocket_proxy import messages
@@ -86,6 +86,8 @@ class Verbs:
             await verb(client, message)
         except Problem as problem:
             client.send(messages.error(problem.code, problem.message))
+        except PlatformError as error:
+            client.send(messages.error("PROCESSING_ERROR", str(error)))
         except orjson.JSONEncodeError:
             client.send(messages.error("PROCESSING_ERROR", "The message cannot be answered as it stands"))
         except Exception:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar
 
+import psutil
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -361,3 +362,16 @@ async def test_a_frame_that_cannot_be_read_costs_nothing(world: World) -> None:
         await socket.send(b"\xff\x00")
     assert await world.ticking("A")
     assert world.broker.handshakes == 1
+
+
+async def test_reconnects_leave_nothing_behind(world: World) -> None:
+    world.stream.want(wants(*"ABCDE"))
+    assert await until(lambda: len(world.broker.subscribed) == 5)
+    descriptors, tasks = psutil.Process().num_fds(), len(asyncio.all_tasks())
+    for count in range(1, 31):
+        before = world.broker.handshakes
+        await world.broker.kick()
+        assert await until(lambda before=before: world.broker.handshakes >= before + 2), count  # type: ignore[misc]
+        assert await until(lambda: len(world.broker.subscribed) == 5)
+    assert psutil.Process().num_fds() <= descriptors
+    assert len(asyncio.all_tasks()) <= tasks + 2
