@@ -60,7 +60,7 @@ def universe(settings: config.Settings) -> str:
 
     platform = build_platform(settings)
     try:
-        report = platform.instruments.load_paper()
+        report = platform.load_paper()
     finally:
         platform.close()
     return f"{report.rows:,} paper instruments"

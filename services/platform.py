@@ -9,10 +9,12 @@ import zmq
 
 from broker.interface import Broker, BrokerSession, InstrumentLookup
 from broker.paper.client import Link, PaperBroker
+from broker.paper.simulated import SEED, SimulatedMarket
 from database import controls
 from database.crypto import Vault
 from database.engine import FILES, Database, open_database
 from domain.clock import IST, Clock
+from domain.masters import LoadReport
 from services.accounts import Accounts
 from services.approvals import Approvals
 from services.audit import Audit
@@ -75,6 +77,11 @@ class Platform:
         self.bus.close()
         for database in self.databases.values():
             database.close()
+
+    def load_paper(self) -> LoadReport:
+        """Write the paper exchange's master for today, with strikes around where its market stands."""
+        today = self.instruments.today()
+        return self.instruments.load_paper(today, SimulatedMarket(SEED, self.clock).levels(today))
 
     def tell(self, account_id: int) -> None:
         """Ring that an account has new order events."""

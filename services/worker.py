@@ -142,7 +142,7 @@ class Worker:
             look()
 
     def _load_paper(self) -> None:
-        self.platform.instruments.load_paper()
+        self.platform.load_paper()
 
     def _listen(self) -> None:
         """Fetch an account's paper news as soon as the exchange rings, and of all accounts at the start."""

@@ -15,7 +15,7 @@ import zmq
 import config
 from broker.paper.server import assemble
 from broker.paper.settlement import Lookup
-from broker.paper.simulated import SimulatedMarket
+from broker.paper.simulated import SEED, SimulatedMarket
 from commands.locks import AlreadyRunning, hold
 from config import Settings, SystemClock
 from database.engine import open_database
@@ -30,7 +30,6 @@ from services.tick_bus import FeedState, TickPublisher
 log = logging.getLogger(__name__)
 
 FEED = "paper"
-SEED = 1
 EX_TEMPFAIL = 75
 _SWITCH = 0.001
 

@@ -34,6 +34,9 @@ _MOST_LINES = 10_000
 _WARMED = 8
 """Lines whose next minute is made ahead at each call for ticks, so that minutes do not begin with a stall."""
 
+SEED = 1
+"""Of the market that every install trades on."""
+
 
 class SimulatedMarket:
     """`levels` overrides reference levels by the underlying's symbol; `clock` hides the future from bars."""
