@@ -94,6 +94,8 @@ def register(app: Flask, platform: Platform) -> None:
 
 def _http(error: HTTPException) -> Response | HTTPException:
     """What the server refuses before any endpoint is found; pages register their own handler after this one."""
+    if request.path.startswith("/api/") and error.code in (404, 405):
+        return _unknown()
     if request.path.startswith("/api/") and error.code is not None and error.code >= 400:
         return respond(errors.plain(error.code, error.description or error.name))
     return error
@@ -108,8 +110,8 @@ def _by_path(endpoints: tuple[Endpoint, ...]) -> Mapping[str, dict[str, Endpoint
 
 def _resource(name: str, door: Door, methods: dict[str, Endpoint]) -> type[flask_restx.Resource]:
     """One Resource class a path, with a method for each of its endpoints."""
-    views = {method.lower(): _view(door, endpoint) for method, endpoint in methods.items()}
-    return type(name, (flask_restx.Resource,), views)
+    views: dict[str, Any] = {method.lower(): _view(door, endpoint) for method, endpoint in methods.items()}
+    return type(name, (flask_restx.Resource,), {**views, "options": _options(sorted({*methods, "OPTIONS"}))})
 
 
 def _view(door: Door, endpoint: Endpoint) -> Callable[..., Response]:
@@ -117,6 +119,14 @@ def _view(door: Door, endpoint: Endpoint) -> Callable[..., Response]:
         return door.serve(endpoint, values)
 
     return view
+
+
+def _options(allowed: list[str]) -> Callable[..., Response]:
+    def options(self: flask_restx.Resource, **values: str) -> Response:
+        """What the path takes; cross-origin headers are added where they are allowed."""
+        return Response(status=200, headers={"Allow": ", ".join(allowed)})
+
+    return options
 
 
 def _unknown(rest: str = "") -> Response:

@@ -287,6 +287,6 @@ def _hash(endpoint: Endpoint, given: dict[str, Any]) -> str:
 
 def _idempotency_key() -> str:
     key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > _LONGEST_IDEMPOTENCY_KEY or not key.isprintable():
-        raise InvalidRequest("Idempotency-Key has 128 printable characters at most")
+    if len(key) > _LONGEST_IDEMPOTENCY_KEY or not (key.isascii() and key.isprintable()):
+        raise InvalidRequest("Idempotency-Key has 128 printable ASCII characters at most")
     return key

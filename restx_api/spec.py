@@ -80,8 +80,11 @@ def _plugin() -> MarshmallowPlugin:
 
 
 def _shape(self: Any, field: fields.Field[Any], **kwargs: Any) -> Shape:
-    shape = getattr(field, "shape", None)
-    return shape() if shape is not None else {}
+    tell = getattr(field, "shape", None)
+    shape: Shape = tell() if tell is not None else {}
+    if field.allow_none and "enum" in shape:
+        shape["enum"].append(None)
+    return shape
 
 
 def _name(schema: Any) -> str:

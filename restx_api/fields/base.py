@@ -129,7 +129,7 @@ class Number(fields.Field[Any]):
             number["minimum"] = self.least
         if self.above is not None:
             number.update(minimum=self.above, exclusiveMinimum=True)
-        return {"anyOf": [number, {"type": "string", "pattern": f"^{_DECIMAL.pattern}$", "maxLength": 20}]}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^ *{_DECIMAL.pattern} *$"}]}
 
 
 class Whole(fields.Field[Any]):
@@ -164,7 +164,26 @@ class Whole(fields.Field[Any]):
 
     def shape(self) -> dict[str, Any]:
         integer = {"type": "integer", "minimum": self.least, "maximum": self.most}
-        return {"anyOf": [integer, {"type": "string", "pattern": f"^{_INTEGER.pattern}$"}]}
+        return {"anyOf": [integer, {"type": "string", "pattern": f"^ *{_INTEGER.pattern} *$"}]}
+
+
+class Several(fields.List[Any]):
+    """A list of `least` to `most` of one schema; mistakes are told by index."""
+
+    default_error_messages = {"length": "Length must be between {least} and {most}."}  # noqa: RUF012
+
+    def __init__(self, item: type[Schema], *, least: int, most: int, **options: Any) -> None:
+        super().__init__(fields.Nested(item), required=True, **options)
+        self.least, self.most = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and not self.least <= len(value) <= self.most:
+            raise self.make_error("length", least=self.least, most=self.most)
+        found: list[Any] = super()._deserialize(value, attr, data, **kwargs)
+        return found
+
+    def shape(self) -> dict[str, Any]:
+        return {"minItems": self.least, "maxItems": self.most}
 
 
 class Day(fields.Field[Any]):
@@ -189,7 +208,13 @@ class Flag(fields.Boolean):
 
     def shape(self) -> dict[str, Any]:
         words = sorted({str(word) for word in self.truthy | self.falsy if isinstance(word, str)})
-        return {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": words}]}
+        return {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "integer", "enum": [0, 1]},
+                {"type": "string", "enum": words},
+            ]
+        }
 
 
 class Keyed(Schema):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema
 
 from domain.market import Depth, DepthLevel, Quote
 from restx_api.fields import records
-from restx_api.fields.base import Keyed, exchange, symbol
+from restx_api.fields.base import Keyed, Several, exchange, symbol
 from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, success
 
 _LEVELS = 5
@@ -33,12 +33,7 @@ class Pair(Schema):
 class Instruments(Keyed):
     """Which instruments, in the order in which they are answered."""
 
-    symbols = fields.List(fields.Nested(Pair), required=True)
-
-    @validates_schema
-    def _size(self, given: dict[str, Any], **kwargs: Any) -> None:
-        if not given["symbols"]:
-            raise ValidationError("Shorter than minimum length 1.", "symbols")
+    symbols = Several(Pair, least=1, most=10000)
 
 
 def quote(seen: Quote) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
+from marshmallow import RAISE, Schema, fields
 
 from domain import symbols
 from domain.model import Exchange, InstrumentKind, OrderType, Product, Side
 from restx_api.fields import orders
-from restx_api.fields.base import EXCHANGES, Action, Choice, Flag, Keyed, Number, Text, Whole, label
+from restx_api.fields.base import EXCHANGES, Action, Choice, Flag, Keyed, Number, Several, Text, Whole, label
 from restx_api.fields.instruments import DERIVATIVE_CODES
 from services.option_greeks import GreeksRequest
 from services.option_orders import Asked, OptionWish
@@ -115,12 +115,7 @@ class OptionsMultiOrder(_OfUnderlying):
 
     strategy = Text(most=128, required=True)
     strike_int = Whole(least=1, allow_none=True, load_default=None)
-    legs = fields.List(fields.Nested(OptionLeg), required=True)
-
-    @validates_schema
-    def _size(self, given: dict[str, Any], **kwargs: Any) -> None:
-        if not 1 <= len(given["legs"]) <= 20:
-            raise ValidationError("Length must be between 1 and 20.", "legs")
+    legs = Several(OptionLeg, least=1, most=20)
 
 
 class OptionChain(_OfUnderlying):
@@ -165,14 +160,9 @@ class GreeksItem(Schema):
 class ManyGreeks(Keyed):
     """One to fifty options."""
 
-    symbols = fields.List(fields.Nested(GreeksItem), required=True)
+    symbols = Several(GreeksItem, least=1, most=50)
     interest_rate = Number(least=0, most=100, allow_none=True, load_default=None)
     expiry_time = Text(most=5, allow_none=True, load_default=None)
-
-    @validates_schema
-    def _size(self, given: dict[str, Any], **kwargs: Any) -> None:
-        if not 1 <= len(given["symbols"]) <= 50:
-            raise ValidationError("Length must be between 1 and 50.", "symbols")
 
 
 def asked(given: dict[str, Any]) -> Asked:

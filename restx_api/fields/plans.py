@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import RAISE, Schema, fields, validates_schema
+from marshmallow import RAISE, Schema, validates_schema
 
 from domain.model import OrderRequest
 from restx_api.fields import orders, records
-from restx_api.fields.base import EXCHANGES, Action, Choice, Keyed, Number, Text, Whole, symbol
+from restx_api.fields.base import EXCHANGES, Action, Choice, Keyed, Number, Several, Text, Whole, symbol
 from restx_api.fields.shapes import BOOLEAN, INTEGER, NUMBER, STRING, array, obj, one_of, sandboxed, success
 from services.orders import Placed
 
@@ -53,7 +53,7 @@ class Basket(Keyed):
     """Several orders; one that is malformed refuses them all."""
 
     strategy = Text(most=128, required=True)
-    orders = fields.List(fields.Nested(BasketItem), required=True)
+    orders = Several(BasketItem, least=0, most=10000)
 
 
 class SplitOrder(orders.PlaceOrder):

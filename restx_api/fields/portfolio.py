@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema
 
 from domain.model import (
     Exchange,
@@ -23,7 +23,18 @@ from domain.model import (
     Trade,
 )
 from restx_api.fields import orders, records
-from restx_api.fields.base import EXCHANGES, Action, Choice, Keyed, Number, Text, Whole, label, symbol
+from restx_api.fields.base import (
+    EXCHANGES,
+    Action,
+    Choice,
+    Keyed,
+    Number,
+    Several,
+    Text,
+    Whole,
+    label,
+    symbol,
+)
 from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, one_of, sandboxed, success
 
 
@@ -52,12 +63,7 @@ class MarginPosition(Schema):
 class MarginOf(Keyed):
     """What 1 to 50 orders together would block."""
 
-    positions = fields.List(fields.Nested(MarginPosition), required=True)
-
-    @validates_schema
-    def _size(self, given: dict[str, Any], **kwargs: Any) -> None:
-        if not 1 <= len(given["positions"]) <= 50:
-            raise ValidationError("Length must be between 1 and 50.", "positions")
+    positions = Several(MarginPosition, least=1, most=50)
 
 
 def margin_requests(given: dict[str, Any]) -> list[OrderRequest]:

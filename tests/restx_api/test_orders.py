@@ -78,7 +78,7 @@ def test_a_live_order_has_no_mode(desk: Desk) -> None:
         ({"apikey": ""}, "apikey"),
         ({"apikey": 5}, "apikey"),
         ({"apikey": "k" * 257}, "apikey"),
-        ({"target": 5}, "target"),
+        ({"stop_price": 5}, "stop_price"),
         ({"position_size": "5"}, "position_size"),
     ],
 )
