@@ -1,4 +1,4 @@
-"""Parse brokers' bytes: full-mode ticker packets and order books, on one core."""
+"""Parse brokers' bytes: full-mode ticker packets into ticks with ten levels, on one core."""
 
 from __future__ import annotations
 
