@@ -48,7 +48,9 @@ def test_the_sample_equals_the_settings() -> None:
 
 def test_the_page_of_settings_has_every_variable() -> None:
     page = (config.ROOT / "docs" / "configuration.md").read_text()
-    assert [row.split("`")[1] for row in page.splitlines() if row.startswith("| `")] == list(config.variables())
+    assert [row.split("`")[1] for row in page.splitlines() if row.startswith("| `")] == list(
+        config.variables()
+    )
 
 
 def test_the_environment_wins_over_the_file(home: Path) -> None:
