@@ -110,6 +110,7 @@ def place_order(intent: Intent, instrument: Instrument) -> PlaceOrder:
         disclosed_quantity=intent.disclosed_quantity,
         strategy=intent.strategy,
         algo_id=intent.algo_id,
+        urgent=intent.reduces,
     )
 
 
