@@ -11,7 +11,9 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
-_LIMITS = dict.fromkeys(("API_RATE_LIMIT", "ORDER_RATE_LIMIT", "SMART_ORDER_RATE_LIMIT"), "1000000 per second")
+_LIMITS = dict.fromkeys(
+    ("API_RATE_LIMIT", "ORDER_RATE_LIMIT", "SMART_ORDER_RATE_LIMIT"), "1000000 per second"
+)
 
 
 class Install:

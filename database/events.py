@@ -132,6 +132,20 @@ def known(connection: Connection, account_id: int, broker: str, order_id: str) -
     return None if row is None else _order(row)
 
 
+def known_many(connection: Connection, account_id: int, broker: str, order_ids: set[str]) -> dict[str, Order]:
+    """The orders of these ids as last recorded, by id."""
+    found: dict[str, Order] = {}
+    wanted = sorted(order_ids)
+    for start in range(0, len(wanted), 500):
+        query = select(ORDER_ROWS).where(
+            ORDER_ROWS.c.account_id == account_id,
+            ORDER_ROWS.c.broker == broker,
+            ORDER_ROWS.c.order_id.in_(wanted[start : start + 500]),
+        )
+        found |= {row["order_id"]: _order(row) for row in connection.execute(query).mappings()}
+    return found
+
+
 def working(connection: Connection, account_id: int, broker: str) -> list[Order]:
     """Orders not yet final, oldest first."""
     final = [state.value for state in OrderState if state.is_final]
@@ -156,9 +170,7 @@ def record(
     """Keep an order's new state and its event, in one numbering. The caller has checked the transition."""
     values = _values(account_id, broker, mode, order)
     if not insert_once(connection, ORDER_ROWS, values):
-        connection.execute(
-            _UPDATE, values | {"of": account_id, "house": broker, "wanted": order.order_id}
-        )
+        connection.execute(_UPDATE, values | {"of": account_id, "house": broker, "wanted": order.order_id})
     return _event(connection, values, order, source, now)
 
 

@@ -130,7 +130,9 @@ def test_money_and_time_are_stored_exactly() -> None:
 def test_the_application_loads_no_broker_and_nothing_heavy() -> None:
     """Also what `create_app` imports when it is called. The paper exchange's own face is the one allowed."""
     code = "import sys, app, blueprints, restx_api.api, services.platform; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     modules = set(loaded.stdout.split())
     assert not modules & {"pandas", "numpy", "scipy", "pyarrow", "duckdb", "alembic", "exchange_calendars"}
     assert not {f"broker.{name}" for name in set(catalog.names()) - {"paper"}} & modules
