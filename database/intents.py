@@ -199,6 +199,12 @@ def by_id(connection: Connection, intent_id: str) -> Intent | None:
     return None if row is None else _intent(row)
 
 
+def by_ids(connection: Connection, intent_ids: set[str]) -> dict[str, Intent]:
+    """The rows of these ids, by id."""
+    query = select(INTENTS).where(INTENTS.c.id.in_(sorted(intent_ids)))
+    return {row["id"]: _intent(row) for row in connection.execute(query).mappings()}
+
+
 def by_key(connection: Connection, account_id: int, key: str) -> Intent | None:
     """The intent an idempotency key was first used for."""
     query = select(INTENTS).where(INTENTS.c.account_id == account_id, INTENTS.c.idempotency_key == key)

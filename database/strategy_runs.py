@@ -169,3 +169,28 @@ def samples_of(connection: Connection, strategy_id: str, since: datetime) -> lis
 
 def drop_samples(connection: Connection, before: datetime) -> None:
     connection.execute(delete(SAMPLES).where(SAMPLES.c.at < before))
+
+
+def newest(connection: Connection, strategy_ids: Iterable[str]) -> dict[str, Run]:
+    """Strategy id -> its newest run."""
+    latest = (
+        select(RUNS.c.strategy_id, func.max(RUNS.c.generation).label("generation"))
+        .where(RUNS.c.strategy_id.in_(list(strategy_ids)))
+        .group_by(RUNS.c.strategy_id)
+        .subquery()
+    )
+    query = select(RUNS).join(
+        latest, (RUNS.c.strategy_id == latest.c.strategy_id) & (RUNS.c.generation == latest.c.generation)
+    )
+    return {row["strategy_id"]: Run(**row) for row in connection.execute(query).mappings()}
+
+
+def newest_samples(connection: Connection, since: datetime) -> dict[str, Sample]:
+    """Strategy id -> its newest sample since a moment."""
+    query = select(SAMPLES).where(SAMPLES.c.at >= since).order_by(SAMPLES.c.at)
+    return {
+        row["strategy_id"]: Sample(
+            at=row["at"], cpu=row["cpu"] / 100, memory=row["memory"], processes=row["processes"]
+        )
+        for row in connection.execute(query).mappings()
+    }

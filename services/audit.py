@@ -52,12 +52,8 @@ class Audit:
 
         def work(connection: Connection) -> int:
             steps = intent_rows.steps_after(connection, event_rows.cursor(connection, *_CURSOR), PAGE)
-            entries = []
-            for step in steps:
-                intent = intent_rows.by_id(connection, step.intent_id)
-                if intent is not None:
-                    entries.append(_entry(step, intent))
-            audit_rows.append(connection, entries)
+            intents = intent_rows.by_ids(connection, {step.intent_id for step in steps})
+            audit_rows.append(connection, [_entry(step, intents[step.intent_id]) for step in steps])
             if steps:
                 event_rows.move_cursor(connection, *_CURSOR, steps[-1].seq)
             return len(steps)

@@ -9,6 +9,7 @@ from datetime import time
 from database.crypto import Vault
 from database.engine import Database
 from domain.clock import Clock
+from services.baskets import Baskets
 from services.browser_sessions import BrowserSessions
 from services.first_run import FirstRun
 from services.login_guard import LoginGuard
@@ -26,6 +27,7 @@ class Browser:
     second_factor: SecondFactor
     first_run: FirstRun
     watchlists: Watchlists
+    baskets: Baskets
     journal: OrderJournal
 
 
@@ -45,5 +47,6 @@ def build_browser(
         second_factor=SecondFactor(database, vault, clock),
         first_run=FirstRun(database, vault),
         watchlists=Watchlists(database),
+        baskets=Baskets(database, clock),
         journal=OrderJournal(databases["orders"]),
     )

@@ -48,11 +48,18 @@ class OrderUpdates:
         now = self._clock.now()
 
         def work(connection: Connection) -> list[OrderEvent]:
-            events = [
-                event
-                for order in orders
-                if (event := _take(connection, account_id, broker, mode, order, source, now)) is not None
-            ]
+            known = event_rows.known_many(
+                connection, account_id, broker, {order.order_id for order in orders}
+            )
+            events = []
+            for order in orders:
+                before = known.get(order.order_id)
+                news = advance(before, order)
+                if before is None and order.client_order_id:
+                    _adopt(connection, account_id, order, now)
+                if news is not None:
+                    known[order.order_id] = news
+                    events.append(event_rows.record(connection, account_id, broker, mode, news, source, now))
             if cursor is not None:
                 event_rows.move_cursor(connection, account_id, broker, cursor)
             return events
@@ -77,24 +84,6 @@ class OrderUpdates:
     def last_seq(self, account_id: int) -> int:
         with self._db.read() as connection:
             return event_rows.last_seq(connection, account_id)
-
-
-def _take(
-    connection: Connection,
-    account_id: int,
-    broker: str,
-    mode: Mode,
-    order: Order,
-    source: str,
-    now: datetime,
-) -> OrderEvent | None:
-    known = event_rows.known(connection, account_id, broker, order.order_id)
-    news = advance(known, order)
-    if known is None and order.client_order_id:
-        _adopt(connection, account_id, order, now)
-    if news is None:
-        return None
-    return event_rows.record(connection, account_id, broker, mode, news, source, now)
 
 
 def _adopt(connection: Connection, account_id: int, order: Order, now: datetime) -> None:

@@ -45,9 +45,9 @@ from services.strategy_values import StrategyValues
 from strategies import upload as uploads
 from strategies.files import Places
 from strategies.sandbox import offers
-from strategies.schedule import Due, check, due
+from strategies.schedule import Due, check, due, told
 
-__all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers"]
+__all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers", "told"]
 
 EXCHANGES = (
     *(Exchange.NSE, Exchange.BSE, Exchange.NFO, Exchange.BFO, Exchange.MCX),

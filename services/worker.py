@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=5)
 GRACE = 3600
+GATHER = 0.04
+"""Seconds that bells are gathered, so that a burst of orders is one fetch and one commit."""
 EX_TEMPFAIL = 75
 
 
@@ -149,7 +151,10 @@ class Worker:
         listener = BellListener(self.platform.bus, "book|")
         _safe("first pump", self.pump.pump_all)()
         while not self._stop.is_set():
-            for topic in listener.wait(0.5):
+            rung = listener.wait(0.5)
+            if rung and not self._stop.wait(GATHER):
+                rung |= listener.wait(0)
+            for topic in rung:
                 _safe("pump", lambda t=topic: self._pump_one(t))()  # type: ignore[misc]
         listener.close()
 

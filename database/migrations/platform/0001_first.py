@@ -15,6 +15,17 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "baskets",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("legs", sa.Text(), nullable=False),
+        sa.Column("changed_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_baskets")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_baskets_user_id_name")),
+    )
+    op.create_index(op.f("ix_baskets_user_id"), "baskets", ["user_id"], unique=False)
+    op.create_table(
         "browser_sessions",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
@@ -352,3 +363,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_browser_sessions_user_id"), table_name="browser_sessions")
     op.drop_index(op.f("ix_browser_sessions_expires_at"), table_name="browser_sessions")
     op.drop_table("browser_sessions")
+    op.drop_index(op.f("ix_baskets_user_id"), table_name="baskets")
+    op.drop_table("baskets")
