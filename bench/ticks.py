@@ -59,6 +59,7 @@ class Ticker:
 
     def _accept(self) -> None:
         peer, _ = self._listening.accept()
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         asked = b""
         while b"\r\n\r\n" not in asked:
             asked += peer.recv(4096)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from websocket_proxy.access import Identity
 
 LARGEST_MESSAGE: Final = 1 << 20
-SEND_BUFFER: Final = 128 << 10
+SEND_BUFFER: Final = 208 << 10
 HIGH_WATER: Final = 128 << 10
 LOW_WATER: Final = 32 << 10
 CONTROL_LANE: Final = 256 << 10
