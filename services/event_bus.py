@@ -27,6 +27,11 @@ def book_topic(account_id: int) -> str:
     return f"book|{account_id}|"
 
 
+def account_topic(account_id: int) -> str:
+    """An account's mode or broker login changed: sockets look again at whose feed they get."""
+    return f"account|{account_id}|"
+
+
 def job_topic(job_id: int | str) -> str:
     """A job's row changed."""
     return f"job|{job_id}|"

@@ -60,8 +60,9 @@ def main(settings: Settings) -> int:
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
-    if sys.platform == "win32":
-        return asyncio.run(work)
+    if sys.platform == "win32":  # its usual loop cannot watch the bus's sockets
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            return runner.run(work)
     import uvloop
 
     return uvloop.run(work)

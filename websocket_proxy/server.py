@@ -32,6 +32,7 @@ from websocket_proxy.verbs import Verbs, Wants
 log = logging.getLogger(__name__)
 
 _SWEEP: Final = 0.25
+_LAG: Final = 0.5
 _TELL: Final = 0.1
 _LOOK: Final = 2.0
 _FORGET: Final = 60.0
@@ -122,7 +123,10 @@ class Server:
 
     async def _repeat(self, every: float, work: Callable[[], None]) -> None:
         while True:
+            due = self.now() + every
             await asyncio.sleep(every)
+            if work == self._sweep and self.now() - due > _LAG:
+                log.warning("the stream loop stood still for %.0f ms", (self.now() - due) * 1000)
             try:
                 work()
             except Exception:
