@@ -161,8 +161,8 @@ class Line:
         return share(self.margin, quantity, size), profit
 
     def open(self, side: Side, quantity: Decimal, price: Decimal, blocked: Decimal, day: date) -> None:
-        """Grow the position (or begin one) on `side`."""
-        if not self.quantity:
+        """Grow the position (or begin one) on `side`. Delivery shares count as bought on their last day."""
+        if not self.quantity or self.product is Product.DELIVERY:
             self.opened_on = day
         worth = (price * quantity * self.instrument.contract_value).quantize(UNIT, ROUND_HALF_EVEN)
         self.quantity += quantity * side.sign

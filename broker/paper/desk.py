@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from broker.paper import settlement, statements, wire
 from broker.paper.account import Account
+from broker.paper.answers import outcome_of
 from broker.paper.booked import BookedOrder, Shares
 from broker.paper.exchange import PaperExchange
 from broker.paper.rules import OrderTerms
 from domain.ledger import Amounts, LedgerState, PaperAnswer, PaperDay, PaperOrder, PaperUpdate
 from domain.model import Product
-from domain.outcomes import Accepted, Outcome, Refused
 
 
 class Archive(Protocol):
@@ -69,15 +69,8 @@ def _statement(venue: PaperExchange, account: Account, request: wire.Request, no
 def _find(venue: PaperExchange, archive: Archive, client_order_id: str) -> wire.Told | None:
     told = venue.answers.get(client_order_id)
     if told is None and (known := archive.answer(client_order_id)) is not None:
-        told = outcome(known)
+        told = outcome_of(known)
     return None if told is None else wire.Told.of(told)
-
-
-def outcome(answer: PaperAnswer) -> Outcome:
-    """A stored answer as it was told."""
-    if answer.code:
-        return Refused(answer.code, answer.words, answer.order_id)
-    return Accepted(answer.order_id)
 
 
 def client_order_id(request: wire.Write) -> str:
@@ -111,7 +104,7 @@ def restored(venue: PaperExchange, state: LedgerState) -> PaperExchange:
         if account and _is_of_today(venue, account, trade.trade.traded_at):
             account.trades.append(trade.trade)
     for answer in state.answers:
-        venue.remember(answer.client_order_id, outcome(answer))
+        venue.remember(answer.client_order_id, outcome_of(answer))
     return venue
 
 

@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from broker.paper.account import Account, Fill, Outbox
+from broker.paper.answers import answer_record, no_funds, no_shares, not_working
 from broker.paper.booked import BookedOrder, Line
+from broker.paper.hours import Hours
 from broker.paper.market import Market
 from broker.paper.matching import Book, Picture, fills, fires, resting_fill
 from broker.paper.numbers import Numbers
 from broker.paper.rules import FillMode, OrderTerms, Terms, check
-from domain.ledger import Amounts, EntryKind, LedgerChanges, PaperAccount, PaperAnswer, PaperTrade
+from domain.calendar import AlwaysOpen
+from domain.ledger import Amounts, EntryKind, LedgerChanges, PaperAccount, PaperTrade
 from domain.market import Tick
 from domain.model import (
     CancelOrder,
@@ -27,10 +30,10 @@ from domain.model import (
     OrderState,
     OrderType,
     PlaceOrder,
+    Product,
     Side,
     Trade,
 )
-from domain.money import rupees
 from domain.outcomes import Accepted, Outcome, Refused
 
 Key = tuple[Exchange, str]
@@ -50,7 +53,9 @@ class PaperExchange:
         defaults: Terms,
         charge: Charge,
         outbox: Outbox | None = None,
+        hours: Hours | None = None,
     ) -> None:
+        """Without an outbox it keeps one of its own; without hours it never closes."""
         self.market = market
         self.defaults = defaults
         self.accounts: dict[str, Account] = {}
@@ -58,6 +63,7 @@ class PaperExchange:
         self.instruments: dict[Key, Instrument] = {}
         self.books: dict[Key, tuple[Book, Book]] = {}
         self.outbox = outbox or Outbox()
+        self.hours = hours or Hours(AlwaysOpen)
         self._numbers = numbers
         self._charge = charge
 
@@ -136,8 +142,21 @@ class PaperExchange:
         terms = OrderTerms.of(abs(line.quantity), OrderType.MARKET, None, None)
         order = self._new_order(account, line, side, terms, now, strategy)
         order.exercises = True
+        self._close(account, order, price, now)
+
+    def square_off(self, account: Account, line: Line, now: datetime) -> None:
+        """Close a position at the best price of the moment; later, when no price is known."""
+        picture = self.picture(account, line.instrument, now)
+        if picture is None:
+            return
+        side = Side.SELL if line.quantity > 0 else Side.BUY
+        terms = OrderTerms.of(abs(line.quantity), OrderType.MARKET, None, None)
+        order = self._new_order(account, line, side, terms, now, "AUTO_SQUARE_OFF")
+        self._close(account, order, picture.best(side), now)
+
+    def _close(self, account: Account, order: BookedOrder, price: Decimal, now: datetime) -> None:
         account.orders[order.order_id] = order
-        line.working[side][order.order_id] = order
+        order.line.working[order.side][order.order_id] = order
         account.tell(order, now, OrderState.OPEN)
         self._trade(account, order, Fill(order.remaining, price), now)
         self.rebalance(account, order.line, now)
@@ -191,7 +210,7 @@ class PaperExchange:
             request.trigger_price,
             request.disclosed_quantity,
         )
-        fault = check(instrument, request.product, terms)
+        fault = check(instrument, request.product, terms) or self._fenced(account, request, now)
         if fault is not None:
             return fault
         picture = self.picture(account, instrument, now)
@@ -201,10 +220,10 @@ class PaperExchange:
         order.reference = _reference(order, picture)
         if order.is_delivery_sale and terms.quantity > account.free_shares(instrument):
             return self._reject(account, order, now)
-        at_once = self._at_once(account, order, picture)
+        at_once = self._at_once(account, order, picture, now)
         lacking = account.shortfall(order, at_once)
         if lacking:
-            return _no_funds(account, lacking)
+            return no_funds(account.available, lacking)
         self._take(account, order, at_once, now)
         return Accepted(order.order_id)
 
@@ -244,18 +263,26 @@ class PaperExchange:
         return self.instruments[key]
 
     def _reject(self, account: Account, order: BookedOrder, now: datetime) -> Outcome:
-        free = max(Decimal(0), account.free_shares(order.instrument))
-        order.reason = (
-            f"Only {free:f} shares of {order.instrument.symbol} can be sold in CNC "
-            "(position and holdings, less what open sell orders ask for)"
-        )
+        order.reason = no_shares(order.instrument.symbol, account.free_shares(order.instrument))
         account.orders[order.order_id] = order
         account.tell(order, now, OrderState.REJECTED)
         return Refused("INSUFFICIENT_SHARES", order.reason, order.order_id)
 
-    def _at_once(self, account: Account, order: BookedOrder, picture: Picture | None) -> list[Fill]:
+    def _fenced(self, account: Account, request: PlaceOrder, now: datetime) -> Refused | None:
+        """Why an intraday position may not be opened now. One may always be closed."""
+        if request.product is not Product.INTRADAY:
+            return None
+        instrument = request.instrument
+        words = self.hours.fence(instrument.exchange, account.terms, now)
+        if not words or request.quantity <= account.line(instrument, request.product).closable(request.side):
+            return None
+        return Refused("SQUARE_OFF", words)
+
+    def _at_once(
+        self, account: Account, order: BookedOrder, picture: Picture | None, now: datetime
+    ) -> list[Fill]:
         """What the order gets at placement; a stop that the price has already reached fires."""
-        if picture is None or order.fresh:
+        if picture is None or order.fresh or not self.hours.is_open(order.instrument.exchange, now):
             return []
         if order.waits_for_trigger:
             if not fires(order, picture):
@@ -293,7 +320,7 @@ class PaperExchange:
     def _modify(self, account: Account, change: ModifyOrder, now: datetime) -> Outcome:
         order = account.orders.get(change.order_id)
         if order is None or order.state.is_final:
-            return _not_working(order)
+            return not_working(order)
         terms = OrderTerms.of(
             change.quantity, change.order_type, change.price, change.trigger_price, change.disclosed_quantity
         )
@@ -308,11 +335,11 @@ class PaperExchange:
         picture = self.picture(account, order.instrument, now)
         order.reference = _reference(order, picture) or order.reference
         order.fresh = account.terms.latency_ms > 0
-        at_once = self._at_once(account, order, picture)
+        at_once = self._at_once(account, order, picture, now)
         lacking = account.shortfall(order, at_once)
         if lacking:
             order.terms, order.reference, order.triggered, order.fresh = before
-            return _no_funds(account, lacking)
+            return no_funds(account.available, lacking)
         order.version += 1
         order.live_at = now + timedelta(milliseconds=account.terms.latency_ms)
         self._book(account, order.instrument).remove(order)
@@ -334,7 +361,7 @@ class PaperExchange:
     def _cancel(self, account: Account, wish: CancelOrder, now: datetime) -> Outcome:
         order = account.orders.get(wish.order_id)
         if order is None or order.state.is_final:
-            return _not_working(order)
+            return not_working(order)
         self.end(account, order, OrderState.CANCELLED, now)
         return Accepted(order.order_id)
 
@@ -436,22 +463,6 @@ class PaperExchange:
         return pair[account.terms.fill is FillMode.TOUCH]
 
 
-def answer_record(
-    client_order_id: str, account: str, kind: IntentKind, outcome: Outcome, now: datetime
-) -> PaperAnswer:
-    """An outcome as storage keeps it."""
-    refused = outcome if isinstance(outcome, Refused) else None
-    return PaperAnswer(
-        client_order_id=client_order_id,
-        account=account,
-        kind=kind,
-        order_id=getattr(outcome, "order_id", ""),
-        code=refused.code if refused else "",
-        words=refused.words if refused else "",
-        at=now,
-    )
-
-
 def _limit(order: BookedOrder) -> Decimal | None:
     return None if order.takes_any_price else order.terms.price
 
@@ -462,14 +473,3 @@ def _reference(order: BookedOrder, picture: Picture | None) -> Decimal | None:
     if own is not None or picture is None:
         return own
     return picture.best(order.side)
-
-
-def _no_funds(account: Account, lacking: Decimal) -> Refused:
-    words = f"Insufficient funds: ₹{rupees(account.available)} is available, ₹{rupees(lacking)} is lacking"
-    return Refused("INSUFFICIENT_FUNDS", words)
-
-
-def _not_working(order: BookedOrder | None) -> Refused:
-    if order is None:
-        return Refused("ORDER_NOT_FOUND", "There is no such order")
-    return Refused("ORDER_FINAL", f"The order is {order.state.value.lower()}: it cannot be changed any more")

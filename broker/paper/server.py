@@ -18,14 +18,17 @@ import zmq
 from broker import facts
 from broker.paper import desk, wire
 from broker.paper.account import Outbox
+from broker.paper.answers import outcome_of
 from broker.paper.charges import ChargeBook
 from broker.paper.exchange import PaperExchange
+from broker.paper.hours import Hours
 from broker.paper.market import Market
 from broker.paper.numbers import Numbers
 from broker.paper.quotes import tick_of
 from broker.paper.reader import MarketReader
 from broker.paper.rules import Terms
 from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
+from domain.calendar import AlwaysOpen
 from domain.clock import Clock
 from domain.errors import InvalidRequest
 from domain.ledger import LedgerChanges, LedgerState, PaperAnswer, PaperDay, PaperUpdate
@@ -219,7 +222,7 @@ class Server:
                 call.number, wire.Told.of(Ambiguous("The paper exchange cannot read its books"))
             )
         if known is not None:
-            return wire.reply(call.number, wire.Told.of(desk.outcome(known)))
+            return wire.reply(call.number, wire.Told.of(outcome_of(known)))
         return wire.reply(call.number, wire.Told.of(Refused("UNAVAILABLE", _SEND_FAILED)))
 
     def _commit(self) -> None:
@@ -293,14 +296,21 @@ def assemble(
     publisher: Publisher,
     lookup: Lookup,
     terms: Terms | None = None,
+    hours: Callable[[str], Hours] = lambda _feed: Hours(AlwaysOpen),
 ) -> Server:
-    """A server from its parts. The engine and the market reads each get markets of their own, by feed."""
+    """A server from its parts. The engine and the market reads each get markets of their own, by feed.
+
+    `hours` are those of a feed; without them no market ever closes.
+    """
     numbers = Numbers(ledger.last_order, ledger.last_trade)
     charge = ChargeBook(facts.rows("charges")).of
     own = markets()
 
     def venues(state: LedgerState, outbox: Outbox) -> dict[str, PaperExchange]:
-        made = [PaperExchange(one, numbers, terms or Terms(), charge, outbox) for one in own.values()]
+        made = [
+            PaperExchange(one, numbers, terms or Terms(), charge, outbox, hours(feed))
+            for feed, one in own.items()
+        ]
         return {venue.market.feed: desk.restored(venue, state) for venue in made}
 
     reader = MarketReader(markets, clock)

@@ -11,10 +11,8 @@ from broker.paper import statements
 from broker.paper.account import Account
 from broker.paper.booked import Line, Shares
 from broker.paper.exchange import PaperExchange
-from broker.paper.market import EXPIRY_TIME
 from broker.paper.rules import ExpiryPrice, Terms
 from domain import money
-from domain.clock import IST
 from domain.ledger import ZERO, Amounts, EntryKind
 from domain.market import Quote
 from domain.model import Exchange, Instrument, InstrumentKind, OrderState, Product
@@ -34,32 +32,42 @@ _BEFORE = timedelta(seconds=1)
 
 
 class Timekeeper:
-    """Keeps an always-open market's accounts in step with the clock."""
+    """Keeps accounts in step with the clock, as their market's hours say."""
 
     def __init__(self, underlying_of: UnderlyingOf) -> None:
         self._underlying_of = underlying_of
         self._looked: dict[str, datetime] = {}
 
     def keep(self, venue: PaperExchange, now: datetime) -> None:
-        """Do everything that is due; what was missed while nobody looked is done now."""
+        """Do everything that is due; what was missed while nobody looked is done now. Looks once a minute."""
         minute = now.replace(second=0, microsecond=0)
         if self._looked.get(venue.market.feed) == minute:
             return
         self._looked[venue.market.feed] = minute
         today = venue.market.trading_day(now)
+        closes = {one: venue.hours.last_close(one, now) for one in {key[0] for key in venue.instruments}}
         for account in list(venue.accounts.values()):
-            self._expire(venue, account, now)
+            for line in list(account.lines.values()):
+                self._keep_line(venue, account, line, closes[line.instrument.exchange], now)
             if account.day < today:
                 turn_day(venue, account, today, now)
 
-    def _expire(self, venue: PaperExchange, account: Account, now: datetime) -> None:
-        for line in list(account.lines.values()):
-            moment = expires_at(line.instrument)
-            if moment is not None and moment <= now and line.is_used:
-                end_orders(venue, account, line, now, "The contract has expired")
-                if line.quantity:
-                    price = self._worth_at_expiry(venue, account, line, moment)
-                    venue.settle(account, line, price, now, "expiry settlement")
+    def _keep_line(
+        self, venue: PaperExchange, account: Account, line: Line, closed: datetime, now: datetime
+    ) -> None:
+        if not line.is_used:
+            return
+        end_orders(venue, account, line, now, "The trading day has ended", before=closed)
+        expires = venue.hours.expires_at(line.instrument)
+        if expires is not None and expires <= now:
+            end_orders(venue, account, line, now, "The contract has expired")
+            if line.quantity:
+                price = self._worth_at_expiry(venue, account, line, expires)
+                venue.settle(account, line, price, now, "expiry settlement")
+        elif line.product is Product.INTRADAY and is_over_for_today(venue, account, line, now):
+            end_orders(venue, account, line, now, "Intraday positions are squared off")
+            if line.quantity:
+                venue.square_off(account, line, now)
 
     def _worth_at_expiry(
         self, venue: PaperExchange, account: Account, line: Line, moment: datetime
@@ -78,6 +86,17 @@ class Timekeeper:
         return line.average or ZERO
 
 
+def is_over_for_today(venue: PaperExchange, account: Account, line: Line, now: datetime) -> bool:
+    """Whether an intraday line must go: its square-off has come, or it was opened on an earlier day."""
+    exchange, today = line.instrument.exchange, venue.market.trading_day(now)
+    moment = venue.hours.square_off(exchange, account.terms, today)
+    if moment is not None and now >= moment:
+        return True
+    if not line.quantity or line.opened_on >= today:
+        return False
+    return venue.hours.square_off(exchange, account.terms, line.opened_on) is not None
+
+
 def underlying_lookup(lookup: Lookup) -> UnderlyingOf:
     """The index or share that an equity option is written on."""
 
@@ -88,13 +107,6 @@ def underlying_lookup(lookup: Lookup) -> UnderlyingOf:
     return find
 
 
-def expires_at(instrument: Instrument) -> datetime | None:
-    """When a contract stops trading on an always-open market; None for what does not expire."""
-    if instrument.expiry is None:
-        return None
-    return datetime.combine(instrument.expiry, EXPIRY_TIME, IST)
-
-
 def intrinsic(option: Instrument, underlying: Quote) -> Decimal:
     """What the holder of an option gets at expiry, rupees per unit."""
     assert option.strike is not None
@@ -103,23 +115,28 @@ def intrinsic(option: Instrument, underlying: Quote) -> Decimal:
     return max(ZERO, gain)
 
 
-def end_orders(venue: PaperExchange, account: Account, line: Line, now: datetime, reason: str) -> None:
-    """Expire every working order of a line."""
+def end_orders(
+    venue: PaperExchange,
+    account: Account,
+    line: Line,
+    now: datetime,
+    reason: str,
+    before: datetime | None = None,
+) -> None:
+    """Expire the working orders of a line: all, or those placed before a moment."""
     for side in line.working.values():
         for order in list(side.values()):
-            if order.state.is_working:
+            if order.state.is_working and (before is None or order.placed_at < before):
                 venue.end(account, order, OrderState.EXPIRED, now, reason)
 
 
 def turn_day(venue: PaperExchange, account: Account, today: date, now: datetime) -> None:
-    """Close the account's trading day and begin `today`: DAY orders end, shares settle, today's profit is 0 again."""
-    for line in account.lines.values():
-        end_orders(venue, account, line, now, "The trading day has ended")
+    """Close the account's trading day and begin `today`: shares settle, today's profit is 0 again."""
     venue.outbox.changes.days.append(statements.day_record(venue, account, now))
     account.record = replace(account.record, day=today)
     venue.outbox.accounts[account.name] = account
     for key, line in list(account.lines.items()):
-        if line.product is Product.DELIVERY and line.quantity:
+        if line.product is Product.DELIVERY and line.quantity and has_arrived(venue, line, today):
             settle_shares(account, line, today, now)
         if line.realised_today:
             line.realised_today = ZERO
@@ -129,6 +146,11 @@ def turn_day(venue: PaperExchange, account: Account, today: date, now: datetime)
             del account.lines[key]
     account.orders = {key: order for key, order in account.orders.items() if order.state.is_working}
     account.trades.clear()
+
+
+def has_arrived(venue: PaperExchange, line: Line, today: date) -> bool:
+    """Whether a delivery position's shares have settled."""
+    return venue.hours.settles_on(line.instrument.exchange, line.opened_on) <= today
 
 
 def is_over(instrument: Instrument, quantity: Decimal, today: date) -> bool:
