@@ -72,6 +72,10 @@ class Tokens:
     expires_at: datetime | None = None
 
 
+def _nobody_listens() -> None:
+    """What a broker calls when its session is over, until somebody wants to know."""
+
+
 class Broker:
     """A broker, for one session. See the module docstring for what may be raised."""
 
@@ -88,6 +92,7 @@ class Broker:
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         self.session = session
         self.find = find
+        self.on_over: Callable[[], None] = _nobody_listens
         self.clock = clock
 
     # -- login

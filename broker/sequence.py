@@ -167,6 +167,8 @@ class RestBroker(Broker):
         try:
             return parse(self.read_envelope(reply))
         except (BrokerError, SessionOver) as error:
+            if isinstance(error, SessionOver):
+                self.on_over()
             raise self._cleaned(error) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             log.warning("unreadable op=%s status=%s why=%r", call.op, reply.status, error)
@@ -177,6 +179,7 @@ class RestBroker(Broker):
         try:
             order_id = parse_id(self.read_envelope(reply))
         except SessionOver as error:
+            self.on_over()
             return SessionExpired(self._words(str(error)))
         except RateLimited as error:
             return Throttled(error.retry_after, self._words(str(error)))

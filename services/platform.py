@@ -19,14 +19,17 @@ from services.accounts import Accounts
 from services.approvals import Approvals
 from services.audit import Audit
 from services.bus import Bus
+from services.contract_sync import ContractSync
 from services.event_bus import EventBus, order_topic
 from services.facts import FactReader
 from services.gate import Gate
 from services.history import History
 from services.instruments import Instruments
+from services.jobs import Jobs
 from services.kill_switch import KillSwitch
 from services.market_calendar import MarketCalendar
 from services.market_data import MarketData
+from services.once import Once
 from services.option_chain import OptionChains
 from services.option_greeks import OptionGreeksDesk
 from services.option_orders import OptionOrders
@@ -183,6 +186,10 @@ class Platform:
         return OptionOrders(self.options, self.order_plans)
 
     @cached_property
+    def once(self) -> Once:
+        return Once(self._orders_store, self.clock)
+
+    @cached_property
     def smart_orders(self) -> SmartOrders:
         return SmartOrders(
             self._orders_store, self.clock, self.sessions, self.portfolio, self.orders, self.plan_book
@@ -236,6 +243,15 @@ class Platform:
             self.smart_orders,
             lambda exchange, at: self.calendar.is_trading_day(exchange, at.astimezone(IST).date()),
         )
+
+    # -- work that takes long
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self._store, self.clock, self.event_bus)
+
+    @cached_property
+    def contract_sync(self) -> ContractSync:
+        return ContractSync(self.clock, self.accounts, self.sessions, self.instruments, self.jobs)
 
     # -- safety
     @cached_property

@@ -172,6 +172,7 @@ class Sessions:
             if kept is not None and kept[0] == serial:
                 return kept[1]
             broker = catalog.load(account.broker)(session, partial(self._find, account.broker), self._clock)  # type: ignore[arg-type]
+            broker.on_over = partial(self.ended, account, serial)
             self._kept[key] = (serial, broker)
         if kept is not None:
             kept[1].close()

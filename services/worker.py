@@ -117,6 +117,7 @@ class Worker:
         every(1.0, "audit", self.platform.audit.seal)
         every(2.0, "kill switch", self.platform.kill_switch.act)
         every(10.0, "approvals", self.platform.approvals.lapse_overdue)
+        every(2.0, "masters", self.platform.contract_sync.sync)
         every(5.0, "square-off", self.platform.signals.square_off)
         every(5.0, "plans", self.platform.order_plans.resume)
         every(60.0, "adopt", self.pump.pump_all)

@@ -137,6 +137,16 @@ def upgrade() -> None:
     op.create_index("ix_intents_state", "intents", ["state", "account_id"], unique=False)
     op.create_index("ix_intents_told", "intents", ["account_id", "told_id"], unique=False)
     op.create_table(
+        "kept_replies",
+        sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("idempotency_key", sa.String(length=128), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("claimed_at", types.UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "idempotency_key", name=op.f("pk_kept_replies")),
+    )
+    op.create_index("ix_kept_replies_claimed", "kept_replies", ["claimed_at"], unique=False)
+    op.create_table(
         "kill_switches",
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("engaged_at", types.UtcTime(), nullable=False),
@@ -356,6 +366,8 @@ def downgrade() -> None:
     op.drop_table("orders")
     op.drop_table("order_events")
     op.drop_table("kill_switches")
+    op.drop_index("ix_kept_replies_claimed", table_name="kept_replies")
+    op.drop_table("kept_replies")
     op.drop_index("ix_intents_told", table_name="intents")
     op.drop_index("ix_intents_state", table_name="intents")
     op.drop_index("ix_intents_plan", table_name="intents")

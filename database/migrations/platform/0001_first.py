@@ -55,6 +55,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("day", "market", name=op.f("uq_calendar_overrides_day_market")),
     )
     op.create_table(
+        "jobs",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.Column("stage", sa.String(length=64), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("started_at", types.UtcTime(), nullable=False),
+        sa.Column("updated_at", types.UtcTime(), nullable=False),
+        sa.Column("finished_at", types.UtcTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    op.create_index("ix_jobs_kind_subject", "jobs", ["kind", "subject", "id"], unique=False)
+    op.create_table(
         "known_devices",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -359,6 +375,8 @@ def downgrade() -> None:
     op.drop_table("login_attempts")
     op.drop_table("leases")
     op.drop_table("known_devices")
+    op.drop_index("ix_jobs_kind_subject", table_name="jobs")
+    op.drop_table("jobs")
     op.drop_table("calendar_overrides")
     op.drop_index(op.f("ix_browser_sessions_user_id"), table_name="browser_sessions")
     op.drop_index(op.f("ix_browser_sessions_expires_at"), table_name="browser_sessions")
