@@ -77,6 +77,7 @@ class Endpoint:
     wording    how errors are told, see errors.Wording
     subject    the request field that names an order, for "Order <id> not found"
     text_format  the value of the request's `format` that asks for plain text: errors are then plain text too
+    once       the reply is kept under the Idempotency-Key; without it the service keeps what it did
     held       closed to keys of an account in semi-auto mode: "live" while it trades live, "always"
     """
 
@@ -95,6 +96,7 @@ class Endpoint:
     denial: str = "Invalid openalgo apikey"
     unknown_instrument: int = 400
     subject: str = ""
+    once: bool = False
     held: str = ""
     text_format: str = ""
     media: tuple[str, ...] = ("application/json",)
@@ -184,7 +186,8 @@ class Door:
         """One request, whatever happens in it. `values` are the path's variables."""
         visit = _Visit()
         try:
-            result = endpoint.handler(self._admit(endpoint, values, visit))
+            call = self._admit(endpoint, values, visit)
+            result = self._once(endpoint, call) if endpoint.once and call.key else endpoint.handler(call)
             if isinstance(result, Response):
                 return result
             answer = result if isinstance(result, Answer) else Answer(200, result)
@@ -221,6 +224,19 @@ class Door:
         visit.caller = caller = self._platform.accounts.caller_of_key(key, address=address)
         _check_may(endpoint, caller)
         return Call(self._platform, caller, checked, once, _hash(endpoint, given) if once else "")
+
+    def _once(self, endpoint: Endpoint, call: Call) -> Answer:
+        """The answer that this key got the first time."""
+
+        def work() -> str:
+            result = endpoint.handler(call)
+            status, body = result[:2] if isinstance(result, Answer) else (200, result)
+            return json_body.encode([status, body]).decode()
+
+        status, body = json_body.decode(
+            self._platform.once.run(call.caller, call.key, call.body_hash, work).encode()
+        )
+        return Answer(status, body)
 
     def _on_paper(self, visit: _Visit) -> bool:
         """Whether who asked trades on paper; looked up again where the request failed before that mattered."""

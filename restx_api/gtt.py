@@ -17,6 +17,7 @@ _TRADE: dict[str, Any] = {
     "sandboxed": True,
     "limit": "order",
     "held": "live",
+    "once": True,
 }
 
 

@@ -63,13 +63,13 @@ def cancelorder(call: Call) -> Answer:
     return errors.placed(placed, order_id, done="Order cancelled")
 
 
-@orders.post("/cancelallorder", fields.All(), reply=fields.ALL_CANCELLED, held="live", **_TRADE)
+@orders.post("/cancelallorder", fields.All(), reply=fields.ALL_CANCELLED, held="live", once=True, **_TRADE)
 def cancelallorder(call: Call) -> dict[str, Any]:
     """Cancel every order that is open or waits for its trigger. `strategy` is a label, not a filter."""
     return fields.all_cancelled(call.platform.orders.cancel_all(call.caller), on_paper=call.on_paper)
 
 
-@orders.post("/closeposition", fields.All(), reply=fields.ALL_CLOSED, held="live", **_TRADE)
+@orders.post("/closeposition", fields.All(), reply=fields.ALL_CLOSED, held="live", once=True, **_TRADE)
 def closeposition(call: Call) -> Answer | dict[str, Any]:
     """Close every position of the account with MARKET orders. `strategy` is a label, not a filter."""
     swept = call.platform.orders.close_all(call.caller, call.body["strategy"])

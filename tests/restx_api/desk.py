@@ -35,6 +35,7 @@ from services.accounts import Caller
 from services.audit import Audit
 from services.history import History
 from services.market_calendar import MarketCalendar
+from services.once import Once
 from services.order_plans import OrderPlans
 from services.plan_book import PlanBook
 from services.portfolio import Portfolio
@@ -222,6 +223,7 @@ class Desk:
             smart_orders=SmartOrders(
                 self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
             ),
+            once=Once(self.world.orders_db, clock, clock.sleep),
             market_data=market,
             triggers=Triggers(
                 self.world.orders_db,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from domain.model import Exchange, OrderState, OrderType
 from domain.outcomes import Refused, Throttled
+from tests.restx_api.bodies import BODIES
 from tests.restx_api.desk import ORDER, Desk
 
 MODIFY = {
@@ -184,6 +185,21 @@ def test_an_idempotency_key_places_once_and_refuses_another_body(desk: Desk) -> 
     assert len(desk.world.script.sent) == 1
     too_long = desk.post("/placeorder", ORDER, headers={"Idempotency-Key": "k" * 129})
     assert too_long.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/closeposition", "/cancelallorder", "/placegttorder"])
+def test_requests_over_many_orders_are_done_once_a_key(desk: Desk, path: str) -> None:
+    desk.post("/placeorder", {**ORDER, "pricetype": "LIMIT", "price": "1200"})
+    desk.hold("RELIANCE", 30)
+    once = {"headers": {"Idempotency-Key": "k1"}}
+    body = dict(BODIES.get(path, {}))
+    first = desk.post(path, body, **once)
+    sent = len(desk.world.script.sent)
+    again = desk.post(path, body, **once)
+    assert (first.status_code, first.json, again.json) == (200, again.json, first.json)
+    assert len(desk.world.script.sent) == sent
+    assert desk.post(path, {**body, "strategy": "other"}, **once).status_code == 409
+    assert len(desk.post("/gttorderbook").json["data"]) == (path == "/placegttorder")
 
 
 def test_modify_and_cancel_change_the_order(desk: Desk) -> None:
