@@ -15,6 +15,7 @@ from blueprints import (
     accounts,
     approvals,
     assets,
+    baskets,
     books,
     chart,
     dashboard,
@@ -24,9 +25,12 @@ from blueprints import (
     held,
     help,
     kill,
+    options,
     orders,
     pages_static,
     problems,
+    python,
+    python_json,
     search,
     settings,
     shell,
@@ -42,9 +46,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAGES = (
-    *(pages_static, gate, held, dashboard, trade, chart, orders, books, search, approvals, triggers),
-    *(settings, accounts, kill, help, shell, webhooks),
+    *(
+        pages_static,
+        gate,
+        held,
+        dashboard,
+        trade,
+        chart,
+        orders,
+        books,
+        search,
+        approvals,
+        triggers,
+        baskets,
+        options,
+    ),
+    *(python, python_json, settings, accounts, kill, help, shell, webhooks),
 )
+_LARGEST_FORM = 10 << 20
+"""Bytes of a form with its files; a larger one is refused before it is read."""
+_LARGEST_FIELD = 4 << 20
 _KEYED = ("/api/", *webhooks.PATHS)
 """Paths whose callers prove themselves with a key in the request, never with a cookie."""
 
@@ -97,6 +118,7 @@ def _protect(app: Flask) -> None:
     def _check() -> None:
         if request.method in ("GET", "HEAD", "OPTIONS", "TRACE") or not is_ours() or not request.endpoint:
             return
+        request.max_content_length, request.max_form_memory_size = _LARGEST_FORM, _LARGEST_FIELD
         if not access.is_keyed(app.view_functions[request.endpoint]):
             csrf.protect()
 

@@ -106,6 +106,7 @@ def order_tabs(here: str) -> list[tuple[str, str, None, bool]]:
         (url_for("books.orders"), "Orders", None, here == "orders"),
         (url_for("books.trades"), "Trades", None, here == "trades"),
         (url_for("triggers.index"), "GTT and exits", None, here == "triggers"),
+        (url_for("baskets.index"), "Baskets", None, here == "baskets"),
         (url_for("approvals.index"), "Action Center", None, here == "approvals"),
     ]
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from domain.errors import InvalidRequest
 from domain.model import CASH, Exchange, Instrument, OrderRequest, OrderType, Product, Side
+from services.triggers import Exits, read_level
 
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,?[0-9]{1,3})*(?:\.[0-9]{1,8})?", re.ASCII)
 _LONGEST = 24
@@ -77,3 +78,21 @@ def products(exchange: Exchange) -> list[tuple[str, str]]:
     """Products of an exchange, the one that ends today first."""
     second = ("CNC", "Delivery CNC") if exchange in CASH else ("NRML", "Carry NRML")
     return [("MIS", "Intraday MIS"), second]
+
+
+EXIT_FIELDS = {"stoploss": "stop", "trailing_sl": "trail"}
+"""What the triggers call a field, and what the pages call it."""
+
+
+def exits_of(form: Mapping[str, str]) -> Exits:
+    """Stop and target as prices (distances when `counted` is points), the trail always a distance.
+
+    Raises InvalidRequest naming the field.
+    """
+    levels = {}
+    for name in ("stop", "target", "trail"):
+        text = form.get(name, "").replace(",", "").strip()
+        if text:
+            points = name == "trail" or form.get("counted") == "points"
+            levels[name] = read_level(name, f"{text}pt" if points and not text.endswith("pt") else text)
+    return Exits(**levels)

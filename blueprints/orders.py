@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 
 from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -11,12 +12,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import browser, caller, pages, platform
 from blueprints.books import name_of
 from blueprints.filters import inr, units
-from blueprints.forms import body_hash, new_form_key, number, order_request, word
+from blueprints.forms import EXIT_FIELDS, body_hash, exits_of, new_form_key, number, order_request, word
 from blueprints.problems import back_to, is_script, problem_of, say
 from domain.errors import InvalidRequest, PlatformError
 from domain.model import Exchange, Instrument, Order, OrderRequest, OrderType, Product, Side
 from services.gate import Admission
 from services.orders import OrderTerms, Placed, Swept
+from services.triggers import keep_with
 
 blueprint = pages("orders")
 
@@ -41,11 +43,22 @@ def place() -> Answer:
     try:
         instrument = _instrument(form.get("exchange", ""), form.get("symbol", ""))
         wanted = order_request(form, instrument)
-        admission = Admission(key=form.get("idempotency_key", "")[:128], body_hash=body_hash(form))
+        admission = _guarded(
+            wanted, Admission(key=form.get("idempotency_key", "")[:128], body_hash=body_hash(form))
+        )
         placed = platform().orders.place(caller(), wanted, admission)
     except PlatformError as error:
         return _answer(_refused(error), url_for("books.orders"))
     return _answer(_placed(placed, _what(wanted)), url_for("books.orders"), placed.state)
+
+
+def _guarded(wanted: OrderRequest, admission: Admission) -> Admission:
+    """With the ticket's exit plan, which arms when the order has filled; without one, as it was."""
+    exits = exits_of(request.form)
+    if not exits:
+        return admission
+    guard = platform().triggers.exits_of(caller(), wanted, exits)
+    return replace(admission, beside=partial(keep_with, guard))
 
 
 def _instrument(exchange: str, symbol: str) -> Instrument:
@@ -76,7 +89,7 @@ def _placed(placed: Placed, what: str) -> Said:
 
 def _refused(error: PlatformError) -> Said:
     field = error.field if isinstance(error, InvalidRequest) else ""
-    return Said("err", "Not sent", problem_of(error).words, field)
+    return Said("err", "Not sent", problem_of(error).words, EXIT_FIELDS.get(field, field))
 
 
 def _answer(said: Said, default: str, state: str = "") -> Answer:

@@ -96,6 +96,15 @@ def say(kind: str, title: str, text: str = "") -> None:
     flash({"title": title, "text": text}, kind)  # type: ignore[arg-type]
 
 
+def done(kind: str, title: str, text: str, default: str) -> BaseResponse:
+    """A toast at once for a script, on the page that follows for a plain form."""
+    if is_script():
+        page = render_template("toast.html", kind=kind, title=title, text=text)
+        return Response(page, 422 if kind == "err" else 200, mimetype="text/html")
+    say(kind, title, text)
+    return back_to(default)
+
+
 def back_to(default: str) -> BaseResponse:
     """To the page the form came from (a path of ours) or `default`, as a GET."""
     wanted = request.form.get("back", "")

@@ -130,6 +130,8 @@ def _nav() -> list[tuple[str, str, str, str]]:
         ("trade", url_for("trade.trade"), "chart-candlestick", "Trade"),
         ("positions", url_for("books.positions"), "layers", "Positions"),
         ("orders", url_for("books.orders"), "list", "Orders"),
+        ("strategies", url_for("python.index"), "square-terminal", "Strategies"),
+        ("options", url_for("options.chain"), "table-2", "Options"),
         ("search", url_for("search.search"), "search", "Search"),
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flask import redirect, render_template, request, url_for
+from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import browser, caller, pages, platform, today, user
@@ -352,6 +352,8 @@ def _change(act: Callable[[], object], list_id: int | None = None) -> BaseRespon
         if is_script():
             raise
         say("err", "Not changed", str(error))
+    if is_script():
+        return Response(status=204)
     if request.form.get("back"):
         return back_to(url_for("trade.trade"))
     return redirect(url_for("trade.trade", list=list_id), 303)

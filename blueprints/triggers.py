@@ -10,11 +10,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import caller, pages, platform
 from blueprints.books import name_of, order_tabs
-from blueprints.forms import number, word
+from blueprints.forms import EXIT_FIELDS, exits_of, number, word
 from blueprints.problems import Read, attempt, problem_of, say
 from domain.errors import InvalidRequest, NotFound, PlatformError
 from domain.model import Exchange, OrderRequest, OrderType, Position, Product, Side
-from services.triggers import Exits, GttRequest, Level, read_level
+from services.triggers import GttRequest
 
 blueprint = pages("triggers", prefix="/triggers")
 
@@ -101,7 +101,7 @@ def guard() -> Answer:
     if request.method == "GET":
         return _guard_page(position, {})
     try:
-        exits = Exits(**{name: level for name in ("stop", "target", "trail") if (level := _level(name))})
+        exits = exits_of(request.form)
         if not exits:
             raise InvalidRequest("Give a stop, a target or a trailing distance.", "stop")
         wanted = OrderRequest(
@@ -114,18 +114,10 @@ def guard() -> Answer:
         platform().triggers.guard_position(caller(), wanted, exits, position.average_price or Decimal(0))
     except PlatformError as error:
         field = error.field if isinstance(error, InvalidRequest) else ""
-        named = {"stoploss": "stop", "trailing_sl": "trail"}.get(field, field)
+        named = EXIT_FIELDS.get(field, field)
         return _guard_page(position, {named or "stop": problem_of(error).words}), 400
     say("up", f"{name_of(position.exchange, position.symbol)} is guarded")
     return redirect(url_for("books.positions"), 303)
-
-
-def _level(name: str) -> Level | None:
-    text = request.form.get(name, "").replace(",", "").strip()
-    if not text:
-        return None
-    points = name == "trail" or request.form.get("counted") == "points"
-    return read_level(name, f"{text}pt" if points and not text.endswith("pt") else text)
 
 
 def _guard_page(position: Position, errors: dict[str, str]) -> str:

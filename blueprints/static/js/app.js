@@ -6,6 +6,7 @@ import * as keys from "./keys.js";
 import * as painter from "./painter.js";
 import * as palette from "./palette.js";
 import * as socket from "./socket.js";
+import * as strategy from "./strategy.js";
 import * as ticket from "./ticket.js";
 import * as trade from "./trade.js";
 
@@ -14,6 +15,7 @@ keys.start();
 palette.start();
 forms.start();
 socket.start();
+strategy.start();
 painter.start();
 ticket.start();
 trade.start();

@@ -11,7 +11,7 @@ export async function submit(form, submitter) {
   const timeout = new Promise((_, fail) => setTimeout(() => fail(new Error("no answer")), PATIENCE));
   try {
     const answer = await Promise.race([send(submitter?.getAttribute("formaction") ?? form.getAttribute("action"), body), timeout]);
-    if (answer.status === 401 || answer.redirected) { location.assign("/login"); return null; }
+    if (answer.status === 401) { location.assign("/login"); return null; }
     addToasts(answer.text);
     return answer;
   } catch {

@@ -55,6 +55,7 @@ async function toggleDepth(button) {
 
 async function quietly(form, submitter) {
   const answer = await submit(form, submitter);
+  form.closest("details")?.removeAttribute("open");
   if (answer && answer.status < 400) await reload(form.dataset.quiet);
 }
 
@@ -71,10 +72,10 @@ async function reload(id) {
 
 export function start() {
   on("click", "[data-pane-to]", (tab) => pane(tab.dataset.paneTo));
+  on("submit", "form[data-quiet]", (form, event) => { event.preventDefault(); quietly(form, event.submitter); });
   if (!one(".trade")) return;
   on("click", "a[data-pick]", (link, event) => { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); pick(link); } });
   on("click", "[data-depth-of]", toggleDepth);
-  on("submit", "form[data-quiet]", (form, event) => { event.preventDefault(); quietly(form, event.submitter); });
   document.addEventListener("ticket:side", (event) => { turn(event.detail); pane("ticket"); });
   if (one("#chart")) import("./chart.js").then((chart) => chart.start());
 }
