@@ -168,22 +168,29 @@ class Whole(fields.Field[Any]):
 
 
 class Several(fields.List[Any]):
-    """A list of `least` to `most` of one schema; mistakes are told by index."""
+    """A list of at least `least` of one schema, and at most `most` where that is said; mistakes are told by index."""
 
-    default_error_messages = {"length": "Length must be between {least} and {most}."}  # noqa: RUF012
+    default_error_messages = {  # noqa: RUF012
+        "short": "Shorter than minimum length {least}.",
+        "length": "Length must be between {least} and {most}.",
+    }
 
-    def __init__(self, item: type[Schema], *, least: int, most: int, **options: Any) -> None:
+    def __init__(self, item: type[Schema], *, least: int, most: int | None = None, **options: Any) -> None:
         super().__init__(fields.Nested(item), required=True, **options)
         self.least, self.most = least, most
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if isinstance(value, list) and not self.least <= len(value) <= self.most:
-            raise self.make_error("length", least=self.least, most=self.most)
+        if isinstance(value, list):
+            if self.most is not None and not self.least <= len(value) <= self.most:
+                raise self.make_error("length", least=self.least, most=self.most)
+            if len(value) < self.least:
+                raise self.make_error("short", least=self.least)
         found: list[Any] = super()._deserialize(value, attr, data, **kwargs)
         return found
 
     def shape(self) -> dict[str, Any]:
-        return {"minItems": self.least, "maxItems": self.most}
+        least = {"minItems": self.least}
+        return least if self.most is None else {**least, "maxItems": self.most}
 
 
 class Day(fields.Field[Any]):

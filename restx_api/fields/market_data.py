@@ -33,7 +33,7 @@ class Pair(Schema):
 class Instruments(Keyed):
     """Which instruments, in the order in which they are answered."""
 
-    symbols = Several(Pair, least=1, most=10000)
+    symbols = Several(Pair, least=1)
 
 
 def quote(seen: Quote) -> dict[str, Any]:
