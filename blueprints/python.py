@@ -12,15 +12,15 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import caller, pages, platform, user
 from blueprints.fresh import wrong_password
-from blueprints.problems import attempt, say
+from blueprints.problems import Read, attempt, say
 from blueprints.python_forms import exchange_of, limits_of, schedule_of
 from blueprints.shell import mode_name
+from domain.clock import IST
 from domain.errors import InvalidRequest, NotFound
 from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, StrategyState, Wanted
 from services.strategy_examples import example, examples
-from services.strategy_host import EXCHANGES, StrategyHost, offers
+from services.strategy_host import EXCHANGES, StrategyHost, offers, told
 from services.strategy_logs import StrategyLogs
-from services.strategy_times import told
 
 blueprint = pages("python", prefix="/python")
 
@@ -72,6 +72,11 @@ def face(strategy: Strategy) -> Face:
     return Face(look, mark, words, _WORDS.get(strategy.reason, strategy.reason))
 
 
+def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Choices of a select whose values are their own words."""
+    return [(word, word) for word in words]
+
+
 def _host() -> StrategyHost:
     return platform().strategy_host
 
@@ -110,7 +115,7 @@ def _listed() -> dict[str, Any]:
         "shown": shown,
         "face": face,
         "told": told,
-        "accounts": accounts,
+        "owned": accounts,
         "mode_name": mode_name,
         "books": {each.strategy.id: platform().strategy_book.book(each.strategy) for each in seen},
         "lines": {each.strategy.id: _last_line(each.strategy) for each in seen},
@@ -148,6 +153,7 @@ def _new_page(problems: dict[str, str] | None = None) -> str:
         "python/new.html",
         section="strategies",
         exchanges=EXCHANGES,
+        pairs=_pairs,
         examples=examples(),
         problems=problems or {},
         form=request.form,
@@ -214,6 +220,11 @@ def render(template: str, strategy_id: str, here: str, **values: Any) -> str:
         "mode_name": mode_name,
         "told": told,
         "tabs": tabs,
+        "here": here,
+        "pairs": _pairs,
+        "once": strategy.schedule.at.astimezone(IST).strftime("%Y-%m-%dT%H:%M")
+        if strategy.schedule.at
+        else "",
         "problems": {},
         "form": request.form,
     }
@@ -262,7 +273,9 @@ def tail(strategy_id: str) -> Any:
 def search(strategy_id: str) -> str:
     """Lines of all its logs that hold the words."""
     words = request.args.get("q", "")
-    read = attempt(lambda: list(_logs().search(caller(), strategy_id, words)), [])
+    read: Read[list[tuple[str, str]]] = attempt(
+        lambda: list(_logs().search(caller(), strategy_id, words)), []
+    )
     return render("python/search.html", strategy_id, "show", words=words, found=read)
 
 

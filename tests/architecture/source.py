@@ -44,11 +44,8 @@ def python(*tops: str) -> Iterator[Path]:
 
 
 def is_composition_root(path: Path) -> bool:
-    """Whether a file is a program of its own. Example strategies are: nothing of ours imports them."""
     """Whether the file may read the environment; a hosted strategy is a program of its own."""
     name = path.relative_to(ROOT)
-    if name.parts[:2] == ("strategies", "examples"):
-        return True
     if name.parts[:2] == ("strategies", "examples"):
         return True
     return name.parts[0] == "commands" or name.name == "__main__.py" or str(name) in ROOTS
