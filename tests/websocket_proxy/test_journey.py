@@ -30,13 +30,13 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
         yield install
 
 
-def stream_pid(install: Install) -> int:
+def role_pid(install: Install, role: str = "stream") -> int:
     import psutil
 
     for child in psutil.Process(install.process.pid).children(recursive=True):
-        if " ".join(child.cmdline()).split()[:2] == ["openalgo", "stream"]:
+        if " ".join(child.cmdline()).split()[:2] == ["openalgo", role]:
             return child.pid
-    raise AssertionError("no stream role")
+    raise AssertionError(f"no {role} role")
 
 
 def ask(socket: ClientConnection, **message: Any) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_a_killed_stream_role_is_back_in_three_seconds_with_every_price(install:
     assert len(symbols) > 20
     with subscribed(install, symbols) as socket:
         assert symbols_heard(socket, len(symbols), 20) == set(symbols)
-        os.kill(stream_pid(install), signal.SIGKILL)
+        os.kill(role_pid(install), signal.SIGKILL)
         killed = time.monotonic()
         stretch = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     with reconnected(install) as again:
@@ -150,6 +150,28 @@ def test_a_ticket_of_the_web_role_opens_a_socket_of_the_stream_role(install: Ins
     with connect(install.feed) as socket:
         answer = ask(socket, action="authenticate", ticket=made.stdout.strip())
         assert answer["message"] == "Invalid ticket"
+
+
+def test_quotes_answer_from_the_last_tick_while_the_exchange_is_busy(install: Install) -> None:
+    import requests
+
+    def quote() -> tuple[dict[str, Any], float]:
+        begun = time.monotonic()
+        body = {"apikey": install.key, "symbol": "RELIANCE", "exchange": "NSE"}
+        answer = requests.post(f"{install.http}/api/v1/quotes", json=body, timeout=20).json()
+        return answer, time.monotonic() - begun
+
+    with subscribed(install, ["RELIANCE"]) as socket:
+        quote()
+        frame = json.loads(socket.recv(10))
+        exchange = role_pid(install, "exchange")
+        os.kill(exchange, signal.SIGSTOP)
+        try:
+            answer, seconds = quote()
+        finally:
+            os.kill(exchange, signal.SIGCONT)
+        assert answer["status"] == "success" and seconds < 1
+        assert answer["data"]["ltp"] == frame["data"]["ltp"]
 
 
 def test_an_order_over_rest_is_told_on_the_socket(install: Install) -> None:
