@@ -26,11 +26,11 @@ def python_with(name: str, *packages: str, bare: tuple[str, ...] = (), python: s
     stamp = home / "installed.json"
     if stamp.exists() and json.loads(stamp.read_text()) == [*packages, *bare]:
         return inside
-    uv = [sys.executable, "-m", "uv"]
+    install = [str(inside), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     steps = (
-        [*uv, "venv", "-q", "--clear", str(home), "--python", python],
-        [*uv, "pip", "install", "-q", "--python", str(inside), *packages],
-        *([[*uv, "pip", "install", "-q", "--no-deps", "--python", str(inside), *bare]] if bare else []),
+        [python, "-m", "venv", "--clear", str(home)],
+        [*install, *packages],
+        *([[*install, "--no-deps", *bare]] if bare else []),
     )
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, timeout=300)
