@@ -26,6 +26,7 @@ from restx_api import (
     plans,
     portfolio,
     spec,
+    strategies,
     system,
 )
 from restx_api.door import Door, Endpoint, respond
@@ -47,6 +48,7 @@ SUBJECTS = (
     instruments.instruments,
     options.options,
     calendar.calendar,
+    strategies.strategies,
     system.system,
     later.later,
 )

@@ -77,6 +77,7 @@ class Endpoint:
     wording    how errors are told, see errors.Wording
     subject    the request field that names an order, for "Order <id> not found"
     text_format  the value of the request's `format` that asks for plain text: errors are then plain text too
+    key_first  who asks is known before the fields are looked at: a missing key is an unknown one
     once       the reply is kept under the Idempotency-Key; without it the service keeps what it did
     held       closed to keys of an account in semi-auto mode: "live" while it trades live, "always"
     """
@@ -96,6 +97,7 @@ class Endpoint:
     denial: str = "Invalid openalgo apikey"
     unknown_instrument: int = 400
     subject: str = ""
+    key_first: bool = False
     once: bool = False
     held: str = ""
     text_format: str = ""
@@ -219,9 +221,12 @@ class Door:
                 key = named
         if endpoint.limit:
             self._limits.key(key, address, endpoint.path, endpoint.limit)
+        if endpoint.key_first:
+            visit.caller = self._platform.accounts.caller_of_key(key, address=address)
         checked = endpoint.request.load(given)
         once = _idempotency_key()
-        visit.caller = caller = self._platform.accounts.caller_of_key(key, address=address)
+        caller = visit.caller or self._platform.accounts.caller_of_key(key, address=address)
+        visit.caller = caller
         _check_may(endpoint, caller)
         return Call(self._platform, caller, checked, once, _hash(endpoint, given) if once else "")
 

@@ -101,6 +101,8 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (Unavailable, 503, "unavailable"),
 )
 
+_MISSING = "Missing data for required field."
+
 UNEXPECTED = Answer(500, {"status": "error", "message": "An unexpected error occurred"})
 
 
@@ -117,7 +119,8 @@ def invalid(style: Style, messages: Any) -> Answer:
     if style is Style.B:
         return Answer(400, refused(messages))
     if style is Style.PLAIN:
-        return Answer(400, refused(sentence(messages)))
+        keyless = isinstance(messages, dict) and messages.get("apikey") == [_MISSING]
+        return Answer(400, refused("Missing apikey parameter" if keyless else sentence(messages)))
     return Answer(400, refused(style.value, errors=messages))
 
 

@@ -14,11 +14,10 @@ _MESSAGES: dict[str, Any] = {
     "denied": 401,
     "denial": "Invalid or missing API key",
     "limit": "telegram",
+    "key_first": True,
 }
 _QUERY: dict[str, Any] = {"key_in": KeyIn.QUERY}
 
-later.later("GET", "/chart", style=Style.PLAIN, **_QUERY)
-later.later("POST", "/chart")
 later.later("GET", "/telegram/config", **_MESSAGES, **_QUERY)
 later.later("POST", "/telegram/config", **_MESSAGES)
 later.later("POST", "/telegram/start", **_MESSAGES)
@@ -31,7 +30,6 @@ later.later("GET", "/telegram/stats", **_MESSAGES, **_QUERY)
 later.later("GET", "/telegram/preferences", **_MESSAGES, **_QUERY)
 later.later("POST", "/telegram/preferences", **_MESSAGES)
 later.later("POST", "/whatsapp/notify", **{**_MESSAGES, "limit": "whatsapp"})
-later.later("GET", "/portfolio/benchmarks", style=Style.PLAIN, **_QUERY)
 later.later("POST", "/portfolio/backtest", limit="portfolio")
 later.later("POST", "/portfolio/tearsheet", limit="tearsheet")
 later.later("POST", "/portfolio/holdings", limit="portfolio")

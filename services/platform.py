@@ -19,6 +19,7 @@ from services.accounts import Accounts
 from services.approvals import Approvals
 from services.audit import Audit
 from services.bus import Bus
+from services.chart_settings import ChartSettings
 from services.contract_sync import ContractSync
 from services.event_bus import EventBus, order_topic
 from services.facts import FactReader
@@ -104,6 +105,10 @@ class Platform:
         return Accounts(
             self._store, self.vault, self.clock, partial(_open_controls, self._orders_store, self.clock)
         )
+
+    @cached_property
+    def chart_settings(self) -> ChartSettings:
+        return ChartSettings(self._store)
 
     @cached_property
     def tickets(self) -> Tickets:

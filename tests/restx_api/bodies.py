@@ -59,6 +59,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "disclosed_quantity": "0",
         "trigger_price": "0",
     },
+    "/chart": {"theme": "dark"},
     "/placegttorder": _GTT,
     "/modifygttorder": {**_GTT, "trigger_id": "GTT-261123-00000000"},
     "/cancelgttorder": {"trigger_id": "GTT-261123-00000000"},

@@ -33,6 +33,7 @@ from domain.model import (
 from restx_api import api
 from services.accounts import Caller
 from services.audit import Audit
+from services.chart_settings import ChartSettings
 from services.history import History
 from services.market_calendar import MarketCalendar
 from services.once import Once
@@ -224,6 +225,7 @@ class Desk:
                 self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
             ),
             once=Once(self.world.orders_db, clock, clock.sleep),
+            chart_settings=ChartSettings(self.world.platform),
             market_data=market,
             triggers=Triggers(
                 self.world.orders_db,

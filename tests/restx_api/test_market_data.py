@@ -105,3 +105,24 @@ def test_the_analyzer_tells_and_sets_the_account_s_mode(desk: Desk) -> None:
     assert (
         "'mode': ['Not a valid boolean.']" in desk.post("/analyzer/toggle", {"mode": "maybe"}).json["message"]
     )
+
+
+def test_chart_preferences_come_back_as_they_were_given(desk: Desk) -> None:
+    wanted = {"tv_theme": "dark", "layout": {"panes": [1, 2.5, None]}, "on": True}
+    saved = desk.post("/chart", wanted)
+    assert saved.json == {"status": "success", "message": "Saved 3 chart preferences"}
+    desk.post("/chart", {"tv_theme": "light"})
+    asked = {"query_string": {"apikey": desk.key}}
+    assert desk.client.get("/api/v1/chart", **asked).json["data"] == {**wanted, "tv_theme": "light"}
+    other = desk.world.accounts.add_user("ravi", "a long password")
+    theirs = desk.world.accounts.create_key(other.id)
+    assert desk.client.get("/api/v1/chart", query_string={"apikey": theirs}).json["data"] == {}
+    assert desk.client.get("/api/v1/chart").status_code == 400
+    for wrong in ({}, {"n" * 51: 1}, {str(n): n for n in range(51)}):
+        assert desk.post("/chart", wrong).status_code == 400
+
+
+def test_benchmarks_are_the_master_s_indices(desk: Desk) -> None:
+    rows = desk.client.get("/api/v1/portfolio/benchmarks", query_string={"apikey": desk.key}).json["data"]
+    assert [(row["symbol"], row["exchange"]) for row in rows] == [("NIFTY", "NSE_INDEX")]
+    assert desk.client.get("/api/v1/portfolio/benchmarks").status_code in (400, 403)
