@@ -335,6 +335,7 @@ def _cycles(context: Context, role: StreamRole) -> list[Figure]:
     load = Load(role, 1, role.instruments[:10], 1)
     try:
         _cycle(role, 500)
+        time.sleep(2)
         descriptors, memory = role.process.num_fds(), role.memory
         _cycle(role, 5000)
         end = time.monotonic() + 35
