@@ -44,11 +44,17 @@ class Context:
     scratch  an empty directory, deleted afterwards
     runs     how often to repeat; figures are medians
     say      tells the person what is going on
+    seed     of whatever is drawn by chance
+    orders   how many a campaign places
+    trials   how often a campaign kills a process
     """
 
     scratch: Path
     runs: int
     say: Callable[[str], None]
+    seed: int = 0
+    orders: int = 200
+    trials: int = 6
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -10,6 +10,7 @@ import ast
 import importlib
 import os
 import platform
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=int, default=5, help="how often to repeat (default 5); figures are medians"
     )
+    parser.add_argument("--seed", type=int, help="of a campaign (default: a fresh one, which it prints)")
+    parser.add_argument("--orders", type=int, default=200, help="that a campaign places (default 200)")
+    parser.add_argument("--trials", type=int, default=6, help="kills of a crash campaign (default 6)")
     parser.add_argument(
         "--scratch", type=Path, help="measure on this directory's disk, not the one of --data-dir"
     )
@@ -45,12 +49,17 @@ def run(args: argparse.Namespace) -> int:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     module = importlib.import_module(f"bench.{args.name}")
     with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as scratch:
-        figures = module.run(Context(Path(scratch), max(1, args.runs), say))
+        figures = module.run(_context(Path(scratch), args))
     print(table(figures))
     missed = [figure.name for figure in figures if not figure.is_met]
     if missed:
         print(f"\nmissed: {', '.join(missed)}")
     return 1 if missed and args.check else 0
+
+
+def _context(scratch: Path, args: argparse.Namespace) -> Context:
+    seed = secrets.randbelow(1_000_000) if args.seed is None else args.seed
+    return Context(scratch, max(1, args.runs), say, seed=seed, orders=args.orders, trials=args.trials)
 
 
 def say(words: str) -> None:
