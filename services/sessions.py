@@ -61,14 +61,19 @@ class Sessions:
     def broker_for(self, account: Account) -> Broker:
         """Where the account's orders, books and money are: its broker, or the paper exchange in analyze mode.
 
+        A live account in analyze mode trades at its own broker's prices while it is logged in.
         Raises SessionOver when a live account is not logged in.
         """
-        return self._paper(account) if account.mode is Mode.ANALYZE else self._live(account)
+        return (
+            self._paper(account, self.feed_of(account))
+            if account.mode is Mode.ANALYZE
+            else self._live(account)
+        )
 
     def data_broker_for(self, account: Account) -> Broker:
         """Where the account's market data comes from: its broker while logged in, else the paper exchange."""
         if account.is_paper or self.state(account).word in ("none", "expired"):
-            return self._paper(account)
+            return self._paper(account, account_rows.PAPER)
         return self._live(account)
 
     def feed_of(self, account: Account) -> str:
@@ -178,15 +183,15 @@ class Sessions:
             kept[1].close()
         return broker
 
-    def _paper(self, account: Account) -> Broker:
-        key = (account_rows.PAPER, account.id)
+    def _paper(self, account: Account, feed: str) -> Broker:
+        key = (f"{account_rows.PAPER}/{feed}", account.id)
         kept = self._kept.get(key)
         if kept is not None:
             return kept[1]
         with self._lock:
             if key not in self._kept:
                 session = BrokerSession(
-                    account=str(account.id), tokens={}, urls={}, opened_at=self._clock.now()
+                    account=str(account.id), tokens={}, urls={"feed": feed}, opened_at=self._clock.now()
                 )
                 find = partial(self._find, account_rows.PAPER)
                 self._kept[key] = (0, self._make_paper(session, find))  # type: ignore[arg-type]

@@ -7,31 +7,35 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
 import zmq
 
 import config
+from broker.paper.live import LiveFeeds
 from broker.paper.server import assemble
 from broker.paper.settlement import Lookup
 from broker.paper.simulated import SEED, SimulatedMarket
 from commands.locks import AlreadyRunning, hold
 from config import Settings, SystemClock
-from database.engine import open_database
+from database.engine import Database, open_database
 from database.paper_ledger import PaperLedger
 from domain.market import Tick
+from domain.model import StreamMode
 from services.bus import Bus
 from services.event_bus import EventBus, book_topic
 from services.instruments import Instruments
 from services.market_calendar import MarketCalendar
-from services.tick_bus import FeedState, TickPublisher
+from services.snapshot import Snapshots
+from services.tick_bus import FeedState, TickPublisher, TickSubscriber, Topic
 
 log = logging.getLogger(__name__)
 
 FEED = "paper"
 EX_TEMPFAIL = 75
 _SWITCH = 0.001
+_AT_ONCE = 100_000
 
 
 class BusPublisher:
@@ -62,6 +66,32 @@ class BusPublisher:
         self._events.close()
 
 
+class BusTicks:
+    """Ticks of brokers' feeds off the bus, for accounts in analyze mode."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._subscriber = TickSubscriber(bus)
+        self._snapshots = Snapshots(bus)
+        self._wanted: dict[str, frozenset[tuple[str, str]]] = {}
+
+    def want(self, feed: str, pairs: frozenset[tuple[str, str]]) -> None:
+        before = self._wanted.get(feed, frozenset())
+        self._wanted[feed] = pairs
+        for pair in pairs - before:
+            self._subscriber.want(Topic(feed, StreamMode.QUOTE, *pair))
+        for pair in before - pairs:
+            self._subscriber.drop(Topic(feed, StreamMode.QUOTE, *pair))
+
+    def receive(self) -> list[tuple[str, Tick]]:
+        return [(seen.topic.feed, seen.tick()) for seen in self._subscriber.receive(_AT_ONCE)]
+
+    def last(self, feed: str, pairs: Sequence[tuple[str, str]]) -> list[Tick | None]:
+        return self._snapshots.last(feed, pairs)
+
+    def close(self) -> None:
+        self._subscriber.close()
+
+
 def main(settings: Settings) -> int:
     """Serve the exchange; EX_TEMPFAIL when another process of this install already does."""
     try:
@@ -74,13 +104,17 @@ def main(settings: Settings) -> int:
     database = open_database(settings.database_url, "paper", settings.data_dir)
     bus = Bus(settings.data_dir, "exchange", _tcp(settings))
     publisher = BusPublisher(bus, frozenset({FEED}), clock.monotonic)
+    platform = open_database(settings.database_url, "platform", settings.data_dir)
+    calendar = MarketCalendar(platform, clock)
+    ticks = BusTicks(bus)
     server = assemble(
         bus.bind(zmq.ROUTER, bus.addresses.exchange, send=0, receive=0),
         PaperLedger(database),
         lambda: {FEED: SimulatedMarket(SEED, clock)},
         clock,
         publisher,
-        lookup_of(settings, clock),
+        lookup_of(settings, platform, calendar, clock),
+        live=LiveFeeds(ticks, calendar.current, clock),
     )
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -88,17 +122,17 @@ def main(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    with contextlib.closing(database), contextlib.closing(bus), contextlib.closing(publisher):
+    with contextlib.ExitStack() as open_things:
+        for thing in (platform, database, bus, publisher, ticks):
+            open_things.callback(thing.close)
         log.info("paper exchange serves")
         server.run()
     lock.close()
     return 0
 
 
-def lookup_of(settings: Settings, clock: SystemClock) -> Lookup:
+def lookup_of(settings: Settings, platform: Database, calendar: MarketCalendar, clock: SystemClock) -> Lookup:
     """Instruments of the paper master by exchange and symbol."""
-    platform = open_database(settings.database_url, "platform", settings.data_dir)
-    calendar = MarketCalendar(platform, clock)
     instruments = Instruments(platform, settings.data_dir / "instruments", clock, calendar.current)
     return lambda exchange, symbol: instruments.get(FEED, exchange, symbol)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from broker.paper.booked import BookedOrder, Shares
 from broker.paper.exchange import PaperExchange
 from broker.paper.rules import OrderTerms
 from domain.ledger import Amounts, LedgerState, PaperAnswer, PaperDay, PaperOrder, PaperUpdate
-from domain.model import Product
+from domain.model import Product, Side
 
 
 class Archive(Protocol):
@@ -82,6 +83,23 @@ def client_order_id(request: wire.Write) -> str:
             return request.change.client_order_id
         case wire.Cancel():
             return request.wish.client_order_id
+
+
+def moved(home: PaperExchange, asked: PaperExchange, name: str) -> PaperExchange:
+    """Where the account trades after it asked for another market: there, unless something is open at home."""
+    account = home.accounts[name]
+    is_busy = any(
+        line.quantity or line.working[Side.BUY] or line.working[Side.SELL] for line in account.lines.values()
+    )
+    if is_busy:
+        return home
+    asked.accounts[name] = home.accounts.pop(name)
+    asked.instruments |= {
+        key: home.instruments[key] for key in {line.instrument.key for line in account.lines.values()}
+    }
+    account.record = replace(account.record, feed=asked.market.feed)
+    account.outbox.accounts[name] = account
+    return asked
 
 
 # -- from storage

@@ -54,8 +54,13 @@ class PaperExchange:
         charge: Charge,
         outbox: Outbox | None = None,
         hours: Hours | None = None,
+        *,
+        patient: bool = False,
     ) -> None:
-        """Without an outbox it keeps one of its own; without hours it never closes."""
+        """Without an outbox it keeps one of its own; without hours it never closes.
+
+        patient  a market order without a price is taken and waits for the first one
+        """
         self.market = market
         self.defaults = defaults
         self.accounts: dict[str, Account] = {}
@@ -64,6 +69,7 @@ class PaperExchange:
         self.books: dict[Key, tuple[Book, Book]] = {}
         self.outbox = outbox or Outbox()
         self.hours = hours or Hours(AlwaysOpen)
+        self.patient = patient
         self._numbers = numbers
         self._charge = charge
 
@@ -146,7 +152,7 @@ class PaperExchange:
 
     def square_off(self, account: Account, line: Line, now: datetime) -> None:
         """Close a position at the best price of the moment; later, when no price is known."""
-        picture = self.picture(account, line.instrument, now)
+        picture = self.picture(line.instrument, now)
         if picture is None:
             return
         side = Side.SELL if line.quantity > 0 else Side.BUY
@@ -213,8 +219,8 @@ class PaperExchange:
         fault = check(instrument, request.product, terms) or self._fenced(account, request, now)
         if fault is not None:
             return fault
-        picture = self.picture(account, instrument, now)
-        if picture is None and terms.order_type is OrderType.MARKET:
+        picture = self.picture(instrument, now)
+        if picture is None and terms.order_type is OrderType.MARKET and not self.patient:
             return Refused("NO_QUOTE", f"No price is known for {instrument.symbol}: no market order is taken")
         order = self._booked(account, request, terms, now)
         order.reference = _reference(order, picture)
@@ -332,7 +338,7 @@ class PaperExchange:
         before = (order.terms, order.reference, order.triggered, order.fresh)
         order.triggered = order.triggered and terms.order_type is order.terms.order_type
         order.terms = terms
-        picture = self.picture(account, order.instrument, now)
+        picture = self.picture(order.instrument, now)
         order.reference = _reference(order, picture) or order.reference
         order.fresh = account.terms.latency_ms > 0
         at_once = self._at_once(account, order, picture, now)
@@ -447,13 +453,10 @@ class PaperExchange:
             account.post(EntryKind.CHARGE, at, Amounts(cash=-more, charges=more), order.order_id)
 
     # -- looking
-    def picture(self, account: Account, instrument: Instrument, now: datetime) -> Picture | None:
-        """What the market shows now, in the detail that the account's fills need."""
-        if account.terms.fill is FillMode.DEPTH:
-            depth = self.market.depth(instrument, now)
-            return None if depth is None else Picture.of_depth(depth, instrument.tick_size)
-        quote = self.market.quote(instrument, now)
-        return None if quote is None else Picture.of_quote(quote, instrument.tick_size)
+    def picture(self, instrument: Instrument, now: datetime) -> Picture | None:
+        """What the market shows now; None when it shows no price."""
+        depth = self.market.depth(instrument, now)
+        return None if depth is None else Picture.of_depth(depth, instrument.tick_size)
 
     def _book(self, account: Account, instrument: Instrument) -> Book:
         key = (instrument.exchange, instrument.symbol)

@@ -78,11 +78,6 @@ class Picture:
         bids, asks = (depth.bids, depth.asks) if depth.bids or depth.asks else _top(quote)
         return cls(tick_size, quote.last_price, quote.last_quantity, quote.at, bids, asks, steps=False)
 
-    @classmethod
-    def of_quote(cls, quote: Quote, tick_size: Decimal) -> Picture:
-        bids, asks = _top(quote)
-        return cls(tick_size, quote.last_price, quote.last_quantity, quote.at, bids, asks, steps=False)
-
 
 def _top(seen: Tick | Quote) -> tuple[tuple[DepthLevel, ...], tuple[DepthLevel, ...]]:
     """The best level a side; the last price, without a quantity, for a feed that has neither bid nor ask."""

@@ -22,13 +22,13 @@ from broker.paper.answers import outcome_of
 from broker.paper.charges import ChargeBook
 from broker.paper.exchange import PaperExchange
 from broker.paper.hours import Hours
+from broker.paper.live import LiveFeeds
 from broker.paper.market import Market
 from broker.paper.numbers import Numbers
 from broker.paper.quotes import tick_of
 from broker.paper.reader import MarketReader
 from broker.paper.rules import Terms
 from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
-from domain.calendar import AlwaysOpen
 from domain.clock import Clock
 from domain.errors import InvalidRequest
 from domain.ledger import LedgerChanges, LedgerState, PaperAnswer, PaperDay, PaperUpdate
@@ -82,8 +82,8 @@ class Publisher(Protocol):
         ...
 
 
-Build = Callable[[LedgerState, Outbox], dict[str, PaperExchange]]
-"""Makes the exchange of each market, by feed, as storage says that they stand; they share the outbox."""
+Make = Callable[[str, Outbox], PaperExchange | None]
+"""A blank exchange for a feed's market, on an outbox; None when there is no such market."""
 
 
 class Server:
@@ -93,7 +93,8 @@ class Server:
         self,
         socket: Socket,
         ledger: Ledger,
-        build: Build,
+        feeds: Iterable[str],
+        make: Make,
         clock: Clock,
         publisher: Publisher,
         lookup: Lookup,
@@ -102,7 +103,8 @@ class Server:
     ) -> None:
         self._socket = socket
         self._ledger = ledger
-        self._build = build
+        self._feeds = tuple(feeds)
+        self._make = make
         self._clock = clock
         self._publisher = publisher
         self._lookup = lookup
@@ -144,7 +146,11 @@ class Server:
         now = self._clock.now()
         state = self._ledger.load(now - timedelta(days=2))
         self._outbox = Outbox()
-        self._venues = self._build(state, self._outbox)
+        self._venues = {}
+        for feed in dict.fromkeys((*self._feeds, *(account.feed for account in state.accounts))):
+            venue = self._make(feed, self._outbox)
+            if venue is not None:
+                self._venues[feed] = desk.restored(venue, state)
         since = max(now - CATCH_UP, state.last_change or now)
         self._stepped = min(now, since)
 
@@ -193,11 +199,14 @@ class Server:
             return wire.fault(call.number, "BAD_REQUEST", str(error), error.field)
 
     def _venue(self, call: wire.Call) -> PaperExchange | None:
-        """The market that the account already trades on, else the one it asks for."""
-        for venue in self._venues.values():
-            if call.account in venue.accounts:
-                return venue
-        return self._venues.get(call.feed)
+        """The market that the account trades on. One with nothing open goes where it asks to."""
+        home = next((venue for venue in self._venues.values() if call.account in venue.accounts), None)
+        asked = self._venues.get(call.feed)
+        if asked is None and (asked := self._make(call.feed, self._outbox)) is not None:
+            self._venues[call.feed] = asked
+        if home is None or asked is None or home is asked:
+            return home or asked
+        return desk.moved(home, asked, call.account)
 
     def _answer_alone(self, call: wire.Call) -> bytes:
         """The second try of a call whose batch failed: with a commit of its own."""
@@ -275,7 +284,7 @@ class Server:
                 found = self._find(exchange, symbol)
                 if found is not None:
                     watched[exchange, symbol] = found
-        ticks = venue.market.ticks(watched.values(), since, now) if watched and now > since else []
+        ticks = venue.market.ticks(watched.values(), since, now) if now > since else []
         for tick in ticks:
             venue.on_tick(tick)
         self._timekeeper.keep(venue, now)
@@ -296,23 +305,24 @@ def assemble(
     publisher: Publisher,
     lookup: Lookup,
     terms: Terms | None = None,
-    hours: Callable[[str], Hours] = lambda _feed: Hours(AlwaysOpen),
+    live: LiveFeeds | None = None,
 ) -> Server:
     """A server from its parts. The engine and the market reads each get markets of their own, by feed.
 
-    `hours` are those of a feed; without them no market ever closes.
+    `live` makes a market, on exchange hours, of every feed named `<broker>:<account>`; the others never close.
     """
     numbers = Numbers(ledger.last_order, ledger.last_trade)
     charge = ChargeBook(facts.rows("charges")).of
     own = markets()
 
-    def venues(state: LedgerState, outbox: Outbox) -> dict[str, PaperExchange]:
-        made = [
-            PaperExchange(one, numbers, terms or Terms(), charge, outbox, hours(feed))
-            for feed, one in own.items()
-        ]
-        return {venue.market.feed: desk.restored(venue, state) for venue in made}
+    def make(feed: str, outbox: Outbox) -> PaperExchange | None:
+        if feed in own:
+            return PaperExchange(own[feed], numbers, terms or Terms(), charge, outbox)
+        if live is None or ":" not in feed:
+            return None
+        market, hours = live.market(feed), Hours(live.calendar)
+        return PaperExchange(market, numbers, terms or Terms(), charge, outbox, hours, patient=True)
 
     reader = MarketReader(markets, clock)
     timekeeper = Timekeeper(underlying_lookup(lookup))
-    return Server(socket, ledger, venues, clock, publisher, lookup, reader, timekeeper)
+    return Server(socket, ledger, own, make, clock, publisher, lookup, reader, timekeeper)

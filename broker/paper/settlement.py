@@ -29,6 +29,8 @@ _SPOT = {
 }
 
 _BEFORE = timedelta(seconds=1)
+_PATIENCE = timedelta(seconds=60)
+_NO_PRICE = "No price came from the broker's feed"
 
 
 class Timekeeper:
@@ -58,6 +60,8 @@ class Timekeeper:
         if not line.is_used:
             return
         end_orders(venue, account, line, now, "The trading day has ended", before=closed)
+        if venue.patient:
+            give_up(venue, account, line, now)
         expires = venue.hours.expires_at(line.instrument)
         if expires is not None and expires <= now:
             end_orders(venue, account, line, now, "The contract has expired")
@@ -128,6 +132,16 @@ def end_orders(
         for order in list(side.values()):
             if order.state.is_working and (before is None or order.placed_at < before):
                 venue.end(account, order, OrderState.EXPIRED, now, reason)
+
+
+def give_up(venue: PaperExchange, account: Account, line: Line, now: datetime) -> None:
+    """End market orders that have waited a minute of an open market for a price."""
+    if not venue.hours.is_open(line.instrument.exchange, now) or venue.picture(line.instrument, now):
+        return
+    for side in line.working.values():
+        for order in list(side.values()):
+            if order.takes_any_price and order.updated_at < now - _PATIENCE:
+                venue.end(account, order, OrderState.CANCELLED, now, _NO_PRICE)
 
 
 def turn_day(venue: PaperExchange, account: Account, today: date, now: datetime) -> None:

@@ -139,7 +139,7 @@ def _margin(exchange: PaperExchange, account: Account, order: PlaceOrder, now: d
     terms = OrderTerms.of(order.quantity, order.order_type, order.price, order.trigger_price)
     price = terms.trigger_price or terms.price
     if price is None:
-        picture = exchange.picture(account, order.instrument, now)
+        picture = exchange.picture(order.instrument, now)
         price = picture.best(order.side) if picture else ZERO
     return margin(order.instrument, order.product, order.side, order.quantity, price, account.terms)
 
