@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 import zmq
 
@@ -271,3 +272,24 @@ def test_a_second_forwarder_is_refused(world: World) -> None:
     with pytest.raises(OSError):
         Forwarder(second)
     second.close()
+
+
+def test_a_process_that_rings_nothing_does_not_grow(world: World) -> None:
+    idle = EventBus(world.feed_bus)
+
+    def churn(times: int) -> None:
+        for number in range(times):
+            topic = Topic("paper", 1, "NSE", f"S{number % 10}")
+            world.reader.want(topic)
+            if number % 10 == 9:
+                time.sleep(0.0005)
+                world.feed.poll()
+            world.reader.drop(topic)
+
+    churn(2000)
+    time.sleep(0.3)
+    before = psutil.Process().memory_info().rss
+    churn(10_000)
+    time.sleep(0.3)
+    assert psutil.Process().memory_info().rss - before < 6 << 20
+    idle.close()
