@@ -44,7 +44,7 @@ T = TypeVar("T")
 Socket = zmq.Socket[bytes]
 Connect = Callable[[], Socket]
 
-_REACH = 3.0
+_WRITE = 6.0
 _ANSWER = 4.0
 _SLOW = 15.0
 _LOOK = 6.0
@@ -69,7 +69,10 @@ class Link:
         self._numbers = itertools.count(1)
 
     def ask(self, account: str, feed: str, request: wire.Request, wait: float) -> msgspec.Raw:
-        """One call and its reply's body. Raises NotReached, NoAnswer, InvalidRequest, BrokerUnavailable."""
+        """One call and its reply's body, `wait` seconds for the way there and as many for the answer.
+
+        Raises NotReached, NoAnswer, InvalidRequest, BrokerUnavailable.
+        """
         call = wire.Call(next(self._numbers), account, feed, request)
         reply = self._exchange(call, wait)
         if reply.fault is None:
@@ -82,7 +85,7 @@ class Link:
         socket = self._socket()
         done = False
         try:
-            self._send(socket, wire.encode(call), min(wait, _REACH))
+            self._send(socket, wire.encode(call), wait)
             reply = self._receive(socket, call.number, wait)
             done = True
             return reply
@@ -172,7 +175,7 @@ class PaperBroker(Broker):
 
     def _write(self, request: wire.Write, client_order_id: str) -> Outcome:
         try:
-            raw = self._link.ask(self.session.account, self._feed, request, _ANSWER)
+            raw = self._link.ask(self.session.account, self._feed, request, _WRITE)
             return msgspec.msgpack.decode(raw, type=wire.Told).outcome()
         except NotReached:
             return Refused("UNAVAILABLE", f"{_GONE}: nothing was sent")

@@ -337,7 +337,8 @@ def test_ticks_go_to_those_who_listen(stand: Stand) -> None:
 def test_nothing_is_sent_to_an_exchange_that_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.paper.client._REACH", 0.2)
+    for name in ("_WRITE", "_ANSWER"):
+        monkeypatch.setattr(f"broker.paper.client.{name}", 0.2)
     broker = broker_at(f"ipc://{tmp_path}/nobody")
     outcome = broker.place(order())
     assert isinstance(outcome, Refused) and outcome.code == "UNAVAILABLE"
@@ -346,7 +347,7 @@ def test_nothing_is_sent_to_an_exchange_that_is_not_there(
 
 
 def test_an_order_without_an_answer_is_ambiguous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_ANSWER", "_LOOK", "_REACH"):
+    for name in ("_WRITE", "_LOOK"):
         monkeypatch.setattr(f"broker.paper.client.{name}", 0.3)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     deaf = context.socket(zmq.ROUTER)
