@@ -184,7 +184,7 @@ class Gate:
         facts = self._read_facts(caller, request) if request.reduce_only else None
 
         def work(connection: Connection) -> tuple[Intent, bool]:
-            earlier = _earlier(connection, draft)
+            earlier = _earlier(connection, draft.account_id, draft.idempotency_key, draft.body_hash)
             if earlier is not None:
                 return earlier, False
             controls = self._allow(connection, draft, request, instrument, facts)
@@ -204,6 +204,11 @@ class Gate:
         except _FactsNeeded:
             facts = self._read_facts(caller, request)
             return self._db.write(work)
+
+    def earlier(self, account_id: int, key: str, body_hash: str) -> Intent | None:
+        """The intent that this key was first used for. Raises DuplicateKey when it came with another body."""
+        with self._db.read() as connection:
+            return _earlier(connection, account_id, key, body_hash)
 
     def _allow(
         self,
@@ -235,7 +240,7 @@ class Gate:
         """Journal a MODIFY or CANCEL intent in the same way. `check` may refuse inside the transaction."""
 
         def work(connection: Connection) -> tuple[Intent, bool]:
-            earlier = _earlier(connection, intent)
+            earlier = _earlier(connection, intent.account_id, intent.idempotency_key, intent.body_hash)
             if earlier is not None:
                 return earlier, False
             if check is not None:
@@ -390,11 +395,11 @@ def _park(connection: Connection, intent: Intent) -> None:
     )
 
 
-def _earlier(connection: Connection, intent: Intent) -> Intent | None:
-    if intent.idempotency_key is None:
+def _earlier(connection: Connection, account_id: int, key: str | None, body_hash: str) -> Intent | None:
+    if key is None:
         return None
-    earlier = intent_rows.by_key(connection, intent.account_id, intent.idempotency_key)
-    if earlier is not None and earlier.body_hash != intent.body_hash:
+    earlier = intent_rows.by_key(connection, account_id, key)
+    if earlier is not None and earlier.body_hash != body_hash:
         raise DuplicateKey(
             "This Idempotency-Key was used with another request: nothing was sent.", "Idempotency-Key"
         )

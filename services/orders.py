@@ -126,6 +126,8 @@ class Orders:
         """Send a new order. Raises InvalidRequest, InstrumentNotFound, NotSupported, RiskRefused, DuplicateKey,
         SessionOver and Unavailable, all before anything is sent."""
         account = caller.account
+        if admission is not None and (told := self._told(caller, admission.key, admission.body_hash)):
+            return told
         instrument = self.resolve(account, request.exchange, request.symbol)
         request = check_terms(request, instrument)
         check_freeze(request, instrument)
@@ -151,6 +153,8 @@ class Orders:
         body_hash: str = "",
     ) -> Placed:
         """Replace a working order's terms. Raises OrderNotFound, InvalidRequest and what `place` raises."""
+        if told := self._told(caller, key, body_hash):
+            return told
         broker = self._sessions.broker_for(caller.account)
         order = self._target(caller, broker, order_id)
         instrument = self.resolve(caller.account, order.exchange, order.symbol)
@@ -175,6 +179,8 @@ class Orders:
 
     def cancel(self, caller: Caller, order_id: str, *, key: str = "", body_hash: str = "") -> Placed:
         """End a working order. Raises OrderNotFound, SessionOver and Unavailable."""
+        if told := self._told(caller, key, body_hash):
+            return told
         withdrawn = self._withdraw(caller, order_id)
         if withdrawn is not None:
             return withdrawn
@@ -399,6 +405,11 @@ class Orders:
         return order
 
     # -- answers
+    def _told(self, caller: Caller, key: str, body_hash: str) -> Placed | None:
+        """The answer to a key that was used before, whatever the broker and its session are like by now."""
+        earlier = self._gate.earlier(caller.account.id, key, body_hash) if key else None
+        return None if earlier is None else self._replay(earlier)
+
     def _replay(self, intent: Intent) -> Placed:
         """The answer to a key that was used before: of the first request, waited for while it is on its way."""
         end = self._clock.monotonic() + HOLD
