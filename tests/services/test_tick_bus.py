@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import threading
 import time
@@ -26,6 +27,7 @@ from services.tick_bus import (
     Topic,
     bus_keys,
     parse_topic,
+    runtime_dir,
 )
 from websocket_proxy.forwarder import Forwarder
 
@@ -84,6 +86,7 @@ class World:
         self.feed_bus.close()
         self.reader_bus.close()
         self.forwarder.stop()
+        shutil.rmtree(runtime_dir(self.data_dir))
 
 
 @pytest.fixture

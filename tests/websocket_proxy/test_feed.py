@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import pytest
 from domain.errors import SessionOver
 from domain.market import Tick
 from domain.model import Order
-from services.tick_bus import Bus, FeedState, TickSubscriber, Topic
+from services.tick_bus import Bus, FeedState, TickSubscriber, Topic, runtime_dir
 from websocket_proxy.feed import FeedHub
 from websocket_proxy.forwarder import Forwarder
 
@@ -88,6 +89,7 @@ class FakeFeeds:
 
 class World:
     def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
         self.forwarder = Forwarder(Bus(data_dir, "stream"))
         self.forwarder.start()
         self.hub_bus, self.reader_bus = Bus(data_dir, "stream"), Bus(data_dir, "worker")
@@ -130,6 +132,7 @@ class World:
         self.hub_bus.close()
         self.reader_bus.close()
         self.forwarder.stop()
+        shutil.rmtree(runtime_dir(self.data_dir))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from domain.errors import Unauthorized
 from domain.market import DepthLevel, Tick
 from domain.model import Exchange, Order, OrderEvent, OrderState, OrderType, Product, Side
 from services.event_bus import EventBus, order_topic
-from services.tick_bus import Bus, FeedState, TickPublisher
+from services.tick_bus import Bus, FeedState, TickPublisher, runtime_dir
 from websocket_proxy.access import Identity, NoBroker
 from websocket_proxy.forwarder import Forwarder
 from websocket_proxy.limits import Limits
@@ -208,6 +209,7 @@ class World:
         self.feed_bus.close()
         self.server_bus.close()
         self.forwarder.stop()
+        shutil.rmtree(runtime_dir(self.data_dir))
 
     # -- clients
     @property
