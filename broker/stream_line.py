@@ -50,6 +50,7 @@ class Line:
         self._failures = 0
         self._heard_at = self._ticked_at = self._up_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._saying: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
 
     # -- called by a subclass's `parse`
@@ -65,6 +66,17 @@ class Line:
         """The broker acknowledged the subscription of (exchange, symbol) pairs."""
         for key in keys:
             self.unconfirmed.pop(key, None)
+
+    def say(self, frame: bytes | str) -> None:
+        """Send something at once (the answer to a ping), if the socket still lives."""
+        if self._socket is not None:
+            task = asyncio.create_task(self._say(self._socket, frame))
+            self._saying.add(task)
+            task.add_done_callback(self._saying.discard)
+
+    async def _say(self, socket: ClientConnection, frame: bytes | str) -> None:
+        with contextlib.suppress(websockets.ConnectionClosed):
+            await socket.send(frame)
 
     # -- life
     def start(self) -> None:
