@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
@@ -156,6 +157,21 @@ def working(connection: Connection, account_id: int, broker: str) -> list[Order]
     )
     rows = connection.execute(query.order_by(ORDER_ROWS.c.placed_at)).mappings()
     return [_order(row) for row in rows]
+
+
+def net_fills(
+    connection: Connection, account_id: int, broker: str, since: datetime
+) -> dict[tuple[str, str, str], Decimal]:
+    """Signed units filled of the orders placed since then, by (symbol, exchange, product)."""
+    rows = ORDER_ROWS.c
+    query = select(rows.symbol, rows.exchange, rows.product, rows.side, rows.filled).where(
+        rows.account_id == account_id, rows.broker == broker, rows.placed_at >= since, rows.filled != 0
+    )
+    found: dict[tuple[str, str, str], Decimal] = {}
+    for symbol, exchange, product, side, filled in connection.execute(query):
+        line = (symbol, exchange, product)
+        found[line] = found.get(line, Decimal(0)) + Side(side).sign * filled
+    return found
 
 
 def record(

@@ -41,6 +41,7 @@ from services.orders import Orders
 from services.plan_book import PlanBook
 from services.portfolio import Portfolio
 from services.reconcile import Reconciler
+from services.reconciliation import Reconciliation
 from services.sessions import Sessions
 from services.signals import Signals
 from services.smart_orders import SmartOrders
@@ -162,6 +163,18 @@ class Platform:
         return Reconciler(self._orders_store, self.clock, self.accounts.account, self.sessions, self.updates)
 
     @cached_property
+    def reconciliation(self) -> Reconciliation:
+        return Reconciliation(
+            self._store,
+            self._orders_store,
+            self.clock,
+            self.accounts.every_account,
+            self.sessions,
+            self.updates,
+            self.reconciler,
+        )
+
+    @cached_property
     def gate(self) -> Gate:
         facts = FactReader(self.portfolio, self.market_data, self.clock)
         return Gate(self._orders_store, self.clock, facts.read)
@@ -176,6 +189,7 @@ class Platform:
             self.gate,
             look_again=self.reconciler.look,
             tell=self.tell,
+            ready=self.reconciliation.require,
         )
 
     @cached_property

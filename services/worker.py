@@ -24,7 +24,9 @@ from sqlalchemy import Connection
 from database import leases
 from domain.clock import IST
 from domain.errors import PlatformError
+from domain.model import CASH, DERIVATIVES
 from services.event_bus import BellListener
+from services.order_polling import OrderPoller
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
@@ -42,6 +44,7 @@ GRACE = 3600
 GATHER = 0.04
 """Seconds that bells are gathered, so that a burst of orders is one fetch and one commit."""
 EX_TEMPFAIL = 75
+TRADED = (*CASH, *DERIVATIVES)
 
 
 class Worker:
@@ -55,6 +58,9 @@ class Worker:
             platform.accounts.account,
             platform.sessions,
             platform.orders,
+        )
+        self.poller = OrderPoller(
+            platform.databases["orders"], platform.accounts.every_account, platform.sessions, platform.updates
         )
         self.pump = PaperPump(platform.accounts, platform.sessions, platform.updates)
         self.scheduler = BackgroundScheduler(
@@ -114,6 +120,8 @@ class Worker:
     def _schedule(self) -> None:
         every, daily = self._every, self._daily
         every(1.0, "reconcile", self._reconcile)
+        every(60.0, "reconcile accounts", self._reconcile_accounts)
+        every(2.0, "poll orders", self.poller.poll)
         every(1.0, "audit", self.platform.audit.seal)
         every(2.0, "kill switch", self.platform.kill_switch.act)
         every(10.0, "approvals", self.platform.approvals.lapse_overdue)
@@ -137,6 +145,12 @@ class Worker:
         self.platform.reconciler.abandon_lost()
         if self.platform.reconciler.unknown():
             self.platform.reconciler.sweep()
+
+    def _reconcile_accounts(self) -> None:
+        """Compare live accounts with their brokers, while any exchange is open."""
+        calendar, now = self.platform.calendar, self.platform.clock.now()
+        if any(calendar.is_open(exchange, now) for exchange in TRADED):
+            self.platform.reconciliation.look_at_all()
 
     def _often(self, name: str, job: Callable[[], object]) -> None:
         """Look ten times a second for what waits in a table."""
