@@ -56,12 +56,14 @@ class Report:
         return Counter(wish.told for wish in self.wishes)
 
 
-def run(world: World, drivers: list[Driver], orders: int, clients: int = 12) -> Report:
-    """`orders` orders over all accounts under the storm, then healed and judged."""
+def run(world: World, drivers: list[Driver], orders: int, clients: int = 12, kill: str = "") -> Report:
+    """`orders` orders over all accounts under the storm, then healed and judged. `kill`: a role to kill in it."""
     for driver in drivers:
         driver.learn_prices()
     world.storm(STORM)
     begun = time.monotonic()
+    if kill:
+        threading.Timer(2.0, world.kill, (kill,)).start()
     _together(drivers, lambda driver: driver.run(orders // len(drivers), clients))
     storm = time.monotonic() - begun
     world.heal()

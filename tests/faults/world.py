@@ -20,7 +20,18 @@ import requests
 
 from bench.install import ROOT, Install
 
-_LEFT_OUT = shutil.ignore_patterns(".*", "node_modules", "var", "__pycache__", "samples", "docs", "browser")
+_LEFT_OUT = shutil.ignore_patterns(
+    ".git",
+    ".venv",
+    ".*_cache",
+    ".schemathesis",
+    "node_modules",
+    "var",
+    "__pycache__",
+    "samples",
+    "docs",
+    "browser",
+)
 
 
 @dataclass(frozen=True, slots=True)
