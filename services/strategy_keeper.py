@@ -394,7 +394,8 @@ class StrategyKeeper:
         self._write(work, (strategy.id, "err" if bad else "info", f"Run {run.generation} over: {said}"))
         (log.warning if bad else log.info)("strategy ended id=%s: %s", strategy.id, said)
         self._its.keys.revoke(strategy, run)
-        self._its.ended(strategy, run)
+        if run.reason != GONE:
+            self._its.ended(strategy, run)
         tidy(places.logs, now)
         return settled
 

@@ -11,6 +11,7 @@ from services.strategy_keeper import KeeperParts, StrategyKeeper
 from services.strategy_keys import RunKeys
 from services.strategy_launch import Addresses
 from services.strategy_readiness import Readiness
+from services.strategy_sweep import StrategySweep
 
 if TYPE_CHECKING:
     from config import Settings
@@ -47,6 +48,14 @@ def build_keeper(platform: Platform, fence: Callable[[Connection], bool]) -> Str
         ),
         sessions=lambda exchange, day: platform.calendar.current().sessions(exchange, day),
         addresses=addresses(settings),
+        ended=StrategySweep(
+            store,
+            platform.clock,
+            platform.accounts,
+            platform.orders,
+            platform.portfolio,
+            platform.strategy_book,
+        ).ended,
     )
     return StrategyKeeper(parts, fence)
 

@@ -22,6 +22,8 @@ _GTT = {
 _CALL = {"symbol": "NIFTY01DEC2624000CE", "exchange": "NFO"}
 
 BODIES: dict[str, dict[str, Any]] = {
+    "/strategies/start": {"strategy_id": "s_1"},
+    "/strategies/stop": {"strategy_id": "s_1"},
     "/placeorder": ORDER,
     "/orderstatus": {"orderid": "B1"},
     "/openposition": {"symbol": "RELIANCE", "exchange": "NSE", "product": "MIS"},

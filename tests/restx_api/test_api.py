@@ -106,7 +106,12 @@ def test_order_endpoints_ask_for_the_trade_scope() -> None:
     reads = {"gttorderbook", "orderbook"}
     for endpoint in ENDPOINTS:
         places = "order" in endpoint.path and endpoint.path.strip("/") not in {*reads, "orderstatus"}
-        changes = endpoint.path in ("/closeposition", "/analyzer/toggle")
+        changes = endpoint.path in (
+            "/closeposition",
+            "/analyzer/toggle",
+            "/strategies/start",
+            "/strategies/stop",
+        )
         assert (endpoint.scope == "trade") == (places or changes), endpoint.path
 
 
