@@ -471,3 +471,13 @@ def check_freeze(request: OrderRequest, instrument: Instrument) -> None:
             f"quantity {request.quantity} is above the freeze quantity {freeze} of {request.symbol}; split the order.",
             "quantity",
         )
+
+
+def slices(quantity: Decimal, instrument: Instrument) -> list[Decimal]:
+    """A quantity in pieces that the exchange takes, whole lots each, the largest first."""
+    freeze = instrument.freeze_quantity
+    if freeze is None or quantity <= freeze:
+        return [quantity]
+    piece = Decimal(max(freeze - freeze % instrument.lot_size, instrument.lot_size))
+    whole, rest = divmod(quantity, piece)
+    return [piece] * int(whole) + ([rest] if rest else [])

@@ -26,6 +26,7 @@ from domain.errors import (
     NotSupported,
     OrderNotFound,
     PlatformError,
+    RiskRefused,
 )
 from domain.model import (
     CancelOrder,
@@ -39,7 +40,7 @@ from domain.model import (
 )
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 from services.accounts import Account, Caller
-from services.gate import Admission, Gate, check_freeze, check_terms, new_client_order_id
+from services.gate import Admission, Gate, check_freeze, check_terms, new_client_order_id, slices
 from services.settling import modify_order, place_order, unseen, write_outcome
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,8 @@ class Orders:
         return Swept(done=done, failed=failed)
 
     def close_all(self, caller: Caller, strategy: str = "") -> Swept:
-        """Send a reducing MARKET order for every open position; an unreadable book raises and nothing is sent."""
+        """Send a reducing MARKET order for every open position, in pieces where the exchange freezes its size; an
+        unreadable book raises and nothing is sent."""
         broker = self._sessions.broker_for(caller.account)
         done, failed = [], []
         for position in broker.fetch_positions():
@@ -220,16 +222,27 @@ class Orders:
                 strategy=strategy,
                 reduce_only=True,
             )
-            try:
-                answer = self.place(caller, request, Admission(approved=True))
-            except PlatformError as error:
-                failed.append((position.symbol, str(error)))
-                continue
-            if answer.state == "refused":
-                failed.append((position.symbol, answer.message))
+            if words := self._close(caller, request):
+                failed.append((position.symbol, words))
             else:
                 done.append(position.symbol)
         return Swept(done=done, failed=failed)
+
+    def _close(self, caller: Caller, request: OrderRequest) -> str:
+        """Send one position's exit; why it, or the rest of it, was not taken, "" when all was."""
+        sent = 0
+        try:
+            instrument = self.resolve(caller.account, request.exchange, request.symbol)
+            pieces = slices(request.quantity, instrument)
+            for quantity in pieces:
+                piece = replace(request, quantity=quantity)
+                answer = self.place(caller, piece, Admission(approved=True))
+                if answer.state == "refused":
+                    raise RiskRefused(answer.code, answer.message)
+                sent += 1
+        except PlatformError as error:
+            return f"{sent} of {len(pieces)} orders were taken, then: {error}" if sent else str(error)
+        return ""
 
     # -- reads
     def book(self, caller: Caller) -> list[Order]:
