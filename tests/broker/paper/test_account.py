@@ -288,3 +288,12 @@ def test_accounts_do_not_see_each_other(floor: Floor) -> None:
     floor.account_name = "2"
     assert floor.funds().available == CRORE
     assert floor.positions() == []
+
+
+def test_a_resting_sale_of_holdings_reserves_nothing(floor: Floor) -> None:
+    floor.buy(SHARE, quantity=100, product=Product.DELIVERY)
+    floor.next_day()
+    order = floor.limit(Side.SELL, "110", 100, product=Product.DELIVERY)
+    assert (order.reserved, floor.funds().used) == (0, 0)
+    floor.tick(SHARE, "111", spread=0)
+    assert floor.funds().total_realised == 1000
