@@ -90,7 +90,7 @@ class XtsBroker(RestBroker):
         answer = fields.row(self.decoded(reply))
         if fields.text(answer, "type").lower() == "success":
             return answer["result"]
-        code, words = fields.maybe_text(answer, "code"), fields.maybe_text(answer, "description")
+        code, words = fields.maybe_text(answer, "code"), wire.words(answer)
         told = words.lower()
         if "data not available" in told or "no data" in told:
             return []

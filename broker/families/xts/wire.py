@@ -142,6 +142,17 @@ def _prices(order: model.PlaceOrder | model.ModifyOrder) -> tuple[float, float]:
 
 
 # -- wire → domain
+def words(answer: Row) -> str:
+    """What a failure says; a "Bad Request" names its fields further in."""
+    told, result = fields.maybe_text(answer, "description"), answer.get("result")
+    listed = result.get("errors") if isinstance(result, dict) else None
+    more = (
+        [one.get("messages") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    )
+    named = [str(text) for texts in more if isinstance(texts, list) for text in texts]
+    return f"{told}: {', '.join(named)}" if named else told
+
+
 def order_id(row: Row) -> str:
     """An AppOrderID, which some rows carry as 1110016421.0."""
     number = fields.decimal(row, "AppOrderID")
