@@ -56,10 +56,24 @@ class Report:
         return Counter(wish.told for wish in self.wishes)
 
 
-def run(world: World, drivers: list[Driver], orders: int, clients: int = 12, kill: str = "") -> Report:
-    """`orders` orders over all accounts under the storm, then healed and judged. `kill`: a role to kill in it."""
+def run(
+    world: World,
+    drivers: list[Driver],
+    orders: int,
+    clients: int = 12,
+    kill: str = "",
+    *,
+    early: bool = False,
+) -> Report:
+    """`orders` orders over all accounts under the storm, then healed and judged.
+
+    kill   a role to kill in the storm
+    early  do not wait for what is pending when something is wrong already
+    """
     for driver in drivers:
         driver.learn_prices()
+        told = world.faces[driver.broker].control("truth")
+        driver.before = {order["order_id"] for order in told["orders"]}
     world.storm(STORM)
     begun = time.monotonic()
     if kill:
@@ -67,6 +81,11 @@ def run(world: World, drivers: list[Driver], orders: int, clients: int = 12, kil
     _together(drivers, lambda driver: driver.run(orders // len(drivers), clients))
     storm = time.monotonic() - begun
     world.heal()
+    if early:
+        report = _judged(world, drivers, storm, 0.0, books=False)
+        if any(report.verdict.found[word] for word in ("doubled", "ghost", "lie")):
+            report.verdict.found["unresolved"].clear()
+            return report
     return verdict_of(world, drivers, storm)
 
 
@@ -74,18 +93,24 @@ def verdict_of(world: World, drivers: list[Driver], storm_seconds: float) -> Rep
     """Wait until all is told, at most as long as P3 allows, and compare with the truth."""
     took: list[float] = []
     _together(drivers, lambda driver: took.append(driver.settle(RESOLVED_WITHIN)))
+    return _judged(world, drivers, storm_seconds, max(took), books=True)
+
+
+def _judged(world: World, drivers: list[Driver], storm: float, resolve: float, *, books: bool) -> Report:
     verdict, faults = Verdict(), Counter[str]()
     for driver in drivers:
         told = world.faces[driver.broker].control("truth")
         faults.update(action for _, action in told["faults"])
-        judge(driver.wishes, Truth(told["orders"], told["events"]), driver.book(), verdict)
+        orders = [order for order in told["orders"] if order["order_id"] not in driver.before]
+        book = driver.book() if books else None
+        judge(driver.wishes, Truth(orders, told["events"]), book, verdict)
     wishes = [wish for driver in drivers for wish in driver.wishes]
-    return Report(verdict, wishes, storm_seconds, max(took), faults)
+    return Report(verdict, wishes, storm, resolve, faults)
 
 
-def drivers_of(world: World, seed: int) -> list[Driver]:
+def drivers_of(world: World, seed: int, first: int = 1) -> list[Driver]:
     """One driver for each account that is logged in."""
-    return [Driver(world.install.http, name, key, seed) for name, key in world.keys.items()]
+    return [Driver(world.install.http, name, key, seed, first) for name, key in world.keys.items()]
 
 
 def _together(drivers: list[Driver], work: Any) -> None:

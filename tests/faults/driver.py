@@ -21,10 +21,15 @@ TRIES = 4
 
 
 class Driver:
-    """The clients of one account. All draws come from the seed."""
+    """The clients of one account. All draws come from the seed.
 
-    def __init__(self, http: str, broker: str, key: str, seed: int) -> None:
-        self.broker, self.key = broker, key
+    first   quantity of the first order: a second campaign on the same account starts above the first's
+    before  order ids that the broker had before this campaign
+    """
+
+    def __init__(self, http: str, broker: str, key: str, seed: int, first: int = 1) -> None:
+        self.broker, self.key, self._first = broker, key, first
+        self.before: set[str] = set()
         self.wishes: list[Wish] = []
         self._url = f"{http}/api/v1"
         self._random = random.Random(f"{seed}/{broker}")
@@ -92,7 +97,7 @@ class Driver:
 
     def _next(self) -> Wish:
         symbol, side = self._random.choice(list(self._prices)), self._random.choice(("BUY", "SELL"))
-        quantity = self._numbers[symbol, side] = self._numbers.get((symbol, side), 0) + 1
+        quantity = self._numbers[symbol, side] = self._numbers.get((symbol, side), self._first - 1) + 1
         away = 0.97 if self._random.random() < 0.7 else 1.01
         price = self._prices[symbol] * (away if side == "BUY" else 2 - away)
         body = {
@@ -113,7 +118,9 @@ class Driver:
         return self._add("modify", "modifyorder", body, target=placed.order_id)
 
     def _add(self, kind: str, path: str, body: dict[str, Any], **more: Any) -> Wish:
-        wish = Wish(kind, self.broker, f"{self.broker}-{len(self.wishes)}-{kind}", path, body, **more)
+        wish = Wish(
+            kind, self.broker, f"{self.broker}-{self._first}-{len(self.wishes)}-{kind}", path, body, **more
+        )
         self.wishes.append(wish)
         return wish
 

@@ -14,7 +14,6 @@ class Mutant:
     """What is changed, and what the campaign must do to show it."""
 
     patches: list[Patch]
-    brokers: tuple[str, ...] = ("zerodha",)
     needs_kill: bool = False
 
 

@@ -27,7 +27,6 @@ _LEFT_OUT = shutil.ignore_patterns(
     ".schemathesis",
     "node_modules",
     "var",
-    "__pycache__",
     "samples",
     "docs",
     "browser",
@@ -141,6 +140,12 @@ class World:
         ).json()
         if answer.get("status") != "success":
             raise RuntimeError(f"{name} did not go live: {answer}")
+
+    def restart(self, tree: Path) -> None:
+        """Stop the platform and start it from another tree over the same data; the simulators go on."""
+        self.install.stop()
+        self.install.tree = tree
+        self.install.start()
 
     def storm(self, plan: list[dict[str, Any]]) -> None:
         for number, face in enumerate(self.faces.values()):
