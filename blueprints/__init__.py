@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from blueprints import (
     access,
     accounts,
+    admin,
     approvals,
     assets,
     baskets,
@@ -24,13 +25,17 @@ from blueprints import (
     headers,
     held,
     help,
+    hooks,
     kill,
+    operate,
     options,
     orders,
     pages_static,
+    pnl,
     problems,
     python,
     python_json,
+    request_notes,
     search,
     settings,
     shell,
@@ -39,6 +44,7 @@ from blueprints import (
     webhooks,
 )
 from services.browser import Browser, build_browser
+from services.desk import build_desk
 
 if TYPE_CHECKING:
     from services.platform import Platform
@@ -61,6 +67,7 @@ _PAGES = (
         baskets,
         options,
     ),
+    *(pnl, hooks, operate, admin),
     *(python, python_json, settings, accounts, kill, help, shell, webhooks),
 )
 _LARGEST_FORM = 10 << 20
@@ -76,10 +83,12 @@ def register(app: Flask, browser: Browser | None = None) -> None:
     settings_ = platform.settings
     app.secret_key = settings_.app_key
     app.extensions["browser"] = browser or _browser(platform)
+    app.extensions["desk"] = build_desk(platform, app.extensions["browser"].journal)
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     secure = settings_.host_server.startswith("https://")
+    request_notes.install(app)
     access.install(app, trusted_proxies=settings_.trusted_proxies, secure=secure)
     _protect(app)
     headers.install(app, settings_.websocket_url)

@@ -13,11 +13,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.session_store import PageSession, RowSessions
 from domain.clock import IST
-from domain.errors import NotFound
+from domain.errors import NotFound, Unauthorized
 from services.accounts import Caller, User
 from services.addresses import Proxies
 from services.browser import Browser
 from services.browser_sessions import hash_cookie
+from services.desk import Desk
 
 if TYPE_CHECKING:
     from services.platform import Platform
@@ -46,6 +47,11 @@ def platform() -> Platform:
 def browser() -> Browser:
     """The pages' own services."""
     return cast(Browser, current_app.extensions["browser"])
+
+
+def desk() -> Desk:
+    """Services that the Run and Operate pages add."""
+    return cast(Desk, current_app.extensions["desk"])
 
 
 def today() -> date:
@@ -119,6 +125,12 @@ def known_device(user_id: int | None) -> str:
 
 def _interface() -> RowSessions:
     return cast(RowSessions, current_app.session_interface)
+
+
+def require_admin() -> None:
+    """For pages of the whole server. Raises Unauthorized."""
+    if not user().is_admin:
+        raise Unauthorized("Only an administrator sees this page.")
 
 
 def keyed(view: Callable[P, T]) -> Callable[P, T]:

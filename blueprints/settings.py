@@ -30,9 +30,33 @@ def render(template: str, here: str, **values: Any) -> str:
                 ("devices", url_for("settings.devices"), "Devices"),
             ],
         ),
-        ("Access", [("keys", url_for("settings.keys"), "API keys")]),
+        (
+            "Access",
+            [
+                ("keys", url_for("settings.keys"), "API keys"),
+                ("hooks", url_for("hooks.index"), "Webhooks"),
+                ("limits", url_for("admin.limits"), "Limits"),
+            ],
+        ),
+        ("Server", _server_pages()),
     ]
     return render_template(template, section="settings", here=here, groups=groups, errors={}, **values)
+
+
+def _server_pages() -> list[tuple[str, str, str]]:
+    """Everybody may read the freeze quantities and their own audit; the rest is for administrators."""
+    pages_ = [
+        ("freeze", url_for("admin.freeze"), "Freeze quantities"),
+        ("audit", url_for("admin.audit"), "Audit"),
+    ]
+    if not user().is_admin:
+        return pages_
+    return [
+        ("users", url_for("admin.users"), "Users"),
+        ("security", url_for("admin.security"), "Security"),
+        ("calendar", url_for("admin.calendar"), "Calendar"),
+        *pages_,
+    ]
 
 
 @blueprint.get("")

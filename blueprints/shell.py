@@ -117,6 +117,7 @@ def _frame() -> dict[str, Any]:
         "key_sheet": KEYS,
         "nav": _nav(),
         "nav_foot": [
+            ("search", url_for("search.search"), "search", "Search"),
             ("accounts", url_for("accounts.index"), "list-checks", "Accounts"),
             ("settings", url_for("settings.profile"), "settings-2", "Settings"),
         ],
@@ -132,7 +133,13 @@ def _nav() -> list[tuple[str, str, str, str]]:
         ("orders", url_for("books.orders"), "list", "Orders"),
         ("strategies", url_for("python.index"), "square-terminal", "Strategies"),
         ("options", url_for("options.chain"), "table-2", "Options"),
-        ("search", url_for("search.search"), "search", "Search"),
+        ("pnl", url_for("pnl.tracker"), "chart-spline", "P&L"),
+        (
+            "operate",
+            url_for("operate.health" if user().is_admin else "operate.contracts"),
+            "activity",
+            "Operate",
+        ),
     ]
 
 

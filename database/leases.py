@@ -48,6 +48,11 @@ def holds(connection: Connection, name: str, token: int, now: datetime) -> bool:
     return connection.execute(query).first() is not None
 
 
+def until(connection: Connection, name: str) -> datetime | None:
+    """When a lease lapses unless it is renewed; None when nobody ever took it."""
+    return connection.execute(select(LEASES.c.until).where(LEASES.c.name == name)).scalar()
+
+
 def give_back(connection: Connection, name: str, token: int, now: datetime) -> None:
     """End the lease now, so that a successor need not wait."""
     query = update(LEASES).where(LEASES.c.name == name, LEASES.c.token == token)

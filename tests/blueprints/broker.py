@@ -10,7 +10,9 @@ from typing import Any
 
 from broker import catalog
 from broker.interface import Broker
+from broker.paper.rules import Terms
 from domain.errors import BrokerUnavailable
+from domain.ledger import PaperDay
 from domain.market import Candle, Depth, DepthLevel, Quote
 from domain.model import (
     CancelOrder,
@@ -91,6 +93,9 @@ class Books:
     )
     answers: list[Outcome] = field(default_factory=list)
     sent: list[PlaceOrder | ModifyOrder | CancelOrder] = field(default_factory=list)
+    terms: Terms = field(default_factory=Terms)
+    days: list[PaperDay] = field(default_factory=list)
+    generation: int = 1
     down: bool = False
 
 
@@ -192,6 +197,23 @@ class HandBroker(Broker):
     def _fetch_candles(self, instrument: Instrument, interval: str, start: date, end: date) -> list[Candle]:
         first = int(datetime(2026, 11, 24, 4, 0, tzinfo=self.clock.now().tzinfo).timestamp())
         return [Candle(first + 300 * n, 1536.0, 1538.0, 1535.0, 1537.0, 100 + n) for n in range(3)]
+
+    # -- what only a paper account has
+    def fetch_terms(self) -> dict[str, str]:
+        self._up()
+        return self.books.terms.texts()
+
+    def change_terms(self, changes: dict[str, str]) -> dict[str, str]:
+        self.books.terms = self.books.terms.changed(changes)
+        return self.fetch_terms()
+
+    def reset(self) -> int:
+        self.books.generation += 1
+        return self.books.generation
+
+    def fetch_days(self, generation: int = 0) -> list[PaperDay]:
+        self._up()
+        return list(self.books.days)
 
 
 def quote(instrument: Instrument, at: datetime) -> Quote:

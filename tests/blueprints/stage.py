@@ -87,6 +87,7 @@ class Stage:
 
     def close(self) -> None:
         self._patch.stop()
+        self.app.extensions["desk"].close()
         self.platform.close()
 
     def live_account(self, broker: str) -> Account:

@@ -157,7 +157,16 @@ def test_csv_is_whole_exact_and_runs_nothing(stage: Stage, owner: Visitor) -> No
         ),
         *("/holdings", "/search", "/search?q=nifty", "/triggers", "/action-center", "/action-center?state=x"),
         *("/accounts", "/settings", "/settings/keys", "/settings/password", "/settings/devices", "/kill"),
-        "/help/keys",
+        *("/help/keys", "/baskets", "/options", "/pnl", "/paper", "/webhooks", "/operate/checks"),
+        *(
+            "/operate/health",
+            "/operate/contracts",
+            "/operate/unsettled",
+            "/operate/latency",
+            "/operate/traffic",
+        ),
+        *("/operate/logs", "/settings/limits", "/settings/users", "/settings/security", "/settings/calendar"),
+        *("/settings/freeze", "/settings/audit", "/settings/audit?verify=1&all=1"),
     ],
 )
 def test_every_page_is_drawn_for_a_newcomer(owner: Visitor, path: str) -> None:

@@ -28,9 +28,13 @@ PUBLIC = {
 """Endpoints that answer strangers; each of them either shows nothing private or sends them to the sign-in page."""
 
 
+KEYED = {"webhooks.strategy", "webhooks.chartink"}
+"""Doors of programs: a secret in the address stands for a session and a token, and no cookie is read."""
+
+
 def page_rules(stage: Stage) -> Iterator[Rule]:
     for rule in stage.app.url_map.iter_rules():
-        if not rule.rule.startswith("/api/"):
+        if not rule.rule.startswith("/api/") and rule.endpoint not in KEYED:
             yield rule
 
 

@@ -124,7 +124,19 @@ function step(input, by) {
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+/** A log that shows its newest line keeps showing it, unless somebody scrolled up to read. */
+function follow() {
+  const stick = () => all("[data-follow]").forEach((box) => { if (box.dataset.held !== "1") box.scrollTop = box.scrollHeight; });
+  document.addEventListener("scroll", (event) => {
+    const box = event.target;
+    if (box instanceof Element && box.matches("[data-follow]")) box.dataset.held = box.scrollHeight - box.scrollTop - box.clientHeight > 40 ? "1" : "";
+  }, true);
+  document.body.addEventListener("htmx:after:swap", stick);
+  stick();
+}
+
 export function start() {
+  follow();
   on("click", "[data-flip-theme]", (_, event) => flipTheme(event));
   on("click", "[data-copy]", copy);
   on("click", "[data-dismiss]", (button) => button.closest("[data-toast]")?.remove());

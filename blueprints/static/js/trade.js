@@ -72,6 +72,7 @@ async function reload(id) {
 
 export function start() {
   on("click", "[data-pane-to]", (tab) => pane(tab.dataset.paneTo));
+  if (one("[data-line]")) import("./line.js").then((line) => line.start());
   on("submit", "form[data-quiet]", (form, event) => { event.preventDefault(); quietly(form, event.submitter); });
   if (!one(".trade")) return;
   on("click", "a[data-pick]", (link, event) => { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); pick(link); } });

@@ -15,6 +15,19 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "requests",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", types.UtcTime(), nullable=False),
+        sa.Column("method", sa.String(length=8), nullable=False),
+        sa.Column("route", sa.String(length=128), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("micros", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
+    )
+    op.create_index("ix_requests_at", "requests", ["at"], unique=False)
+    op.create_table(
         "strategy_samples",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("strategy_id", sa.String(length=64), nullable=False),
@@ -30,3 +43,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_strategy_samples", table_name="strategy_samples")
     op.drop_table("strategy_samples")
+    op.drop_index("ix_requests_at", table_name="requests")
+    op.drop_table("requests")

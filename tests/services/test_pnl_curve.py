@@ -1,0 +1,55 @@
+"""The day's P&L as it went."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from domain.market import Candle
+from domain.model import Exchange, Product, Side, Trade
+from services.pnl_curve import curve, line
+
+OPEN = int(datetime(2026, 11, 24, 3, 45, tzinfo=UTC).timestamp())
+
+
+def bar(minute: int, close: float) -> Candle:
+    return Candle(OPEN + 60 * minute, 100.0, close, close, close, 10)
+
+
+def fill(minute: int, side: Side, quantity: int, price: str) -> Trade:
+    return Trade(
+        trade_id=f"{minute}{side}",
+        order_id="1",
+        symbol="X",
+        exchange=Exchange.NSE,
+        side=side,
+        product=Product.INTRADAY,
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        traded_at=datetime.fromtimestamp(OPEN + 60 * minute + 20, UTC),
+    )
+
+
+def test_a_round_trip_moves_with_the_price_and_then_stands() -> None:
+    bars = [bar(0, 100), bar(1, 101), bar(2, 103), bar(3, 90)]
+    made = line([fill(1, Side.BUY, 10, "100.5"), fill(2, Side.SELL, 10, "102.5")], Decimal(0), 1.0, bars)
+    assert [round(value, 2) for value in made.values()] == [5.0, 20.0, 20.0]
+
+
+def test_what_was_carried_in_counts_from_the_first_price() -> None:
+    made = line([], Decimal(-5), 1.0, [bar(0, 101), bar(1, 98)])
+    assert list(made.values()) == [-5.0, 10.0]
+
+
+def test_contract_value_multiplies() -> None:
+    assert list(line([], Decimal(1), 100.0, [bar(0, 101)]).values()) == [100.0]
+
+
+def test_the_curve_sums_and_measures_the_fall() -> None:
+    made = curve([{0: 10.0, 60: 40.0, 120: 5.0}, {60: -10.0}], ["Y"])
+    assert made.points == [(0, 10.0), (60, 30.0), (120, -5.0)]
+    assert (made.best, made.worst, made.now, made.drawdown) == (30.0, -5.0, -5.0, -35.0)
+    assert made.missing == ["Y"]
+
+
+def test_a_day_without_trades_is_flat() -> None:
+    made = curve([], [])
+    assert made.points == [] and made.now == 0.0
