@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.dml import ReturningInsert
 
 T = TypeVar("T")
 
@@ -173,15 +175,14 @@ def new_id(result: CursorResult[Any]) -> int:
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key exists; whether it was inserted."""
-    statement = _INSERT_ONCE.get((connection.dialect.name, table.name))
-    if statement is None:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(table).on_conflict_do_nothing()
-        _INSERT_ONCE[connection.dialect.name, table.name] = statement
-    return connection.execute(statement, values).rowcount == 1
+    return connection.execute(_insert_once(connection.dialect.name, table), values).first() is not None
 
 
-_INSERT_ONCE: dict[tuple[str, str], Any] = {}
+@cache
+def _insert_once(dialect: str, table: Table) -> ReturningInsert[Any]:
+    """The statement, built once; it returns the new row's key, or nothing."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key.columns)))
 
 
 def open_database(url: str, name: str, data_dir: Path) -> Database:

@@ -66,13 +66,16 @@ class Accounts:
         clock: Clock,
         open_controls: Callable[[int], None],
         hasher: PasswordHasher | None = None,
+        changed: Callable[[int], None] = lambda account_id: None,
     ) -> None:
-        """`open_controls(account_id)` prepares a new account's limits before it can trade."""
+        """`open_controls(account_id)` prepares a new account's limits before it can trade; `changed(account_id)` hears
+        that an account trades elsewhere from now on."""
         self._db = platform
         self._vault = vault
         self._clock = clock
         self._open_controls = open_controls
         self._hasher = hasher or PasswordHasher()
+        self._changed = changed
         self._cache = threading.local()
 
     # -- who asks
@@ -243,6 +246,7 @@ class Accounts:
         if caller.account.is_paper and mode is Mode.LIVE:
             raise InvalidRequest("A paper account has no live mode.", "mode")
         self._db.write(lambda c: account_rows.set_mode(c, caller.account.id, mode))
+        self._changed(caller.account.id)
 
     def set_order_mode(self, caller: Caller, mode: OrderMode) -> None:
         self._db.write(lambda c: account_rows.set_order_mode(c, caller.account.id, mode))

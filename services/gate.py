@@ -184,10 +184,11 @@ class Gate:
         facts = self._read_facts(caller, request) if request.reduce_only else None
 
         def work(connection: Connection) -> tuple[Intent, bool]:
+            limits = control_rows.load_both(connection, draft.account_id, request.strategy)
             earlier = _earlier(connection, draft.account_id, draft.idempotency_key, draft.body_hash)
             if earlier is not None:
                 return earlier, False
-            controls = self._allow(connection, draft, request, instrument, facts)
+            controls = self._allow(connection, draft, limits, instrument, facts)
             reduces = facts is not None and _shrinks(connection, draft, facts)
             placed = self._place_in_line(
                 connection, caller, replace(draft, reduces=reduces), controls, admission
@@ -214,12 +215,12 @@ class Gate:
         self,
         connection: Connection,
         intent: Intent,
-        request: OrderRequest,
+        limits_read: tuple[Controls | None, Controls | None],
         instrument: Instrument,
         facts: Facts | None,
     ) -> Controls:
         """The account's limits, once nothing in them is against the order. Raises RiskRefused, _FactsNeeded."""
-        controls, strategy = control_rows.load_both(connection, intent.account_id, request.strategy)
+        controls, strategy = limits_read
         if controls is None:
             raise RiskRefused("limits_unreadable", "This account's limits cannot be read: nothing was sent.")
         kill = control_rows.killed(connection, intent.account_id)
@@ -240,6 +241,7 @@ class Gate:
         """Journal a MODIFY or CANCEL intent in the same way. `check` may refuse inside the transaction."""
 
         def work(connection: Connection) -> tuple[Intent, bool]:
+            control_rows.load_both(connection, intent.account_id, intent.strategy)
             earlier = _earlier(connection, intent.account_id, intent.idempotency_key, intent.body_hash)
             if earlier is not None:
                 return earlier, False

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from database import approvals as approval_rows
+from database import controls as control_rows
 from database import plans as plan_rows
 from database.engine import Database
 from database.plans import LegResult, Plan
@@ -54,6 +55,7 @@ class PlanBook:
         waits = caller.account.order_mode is OrderMode.SEMI_AUTO and caller.account.mode is Mode.LIVE
 
         def work(connection: Connection) -> Opened:
+            control_rows.load_both(connection, caller.account.id, "")
             earlier = _earlier(connection, caller.account.id, key, body_hash)
             if earlier is not None:
                 return Opened(plan=earlier, new=False)

@@ -21,7 +21,7 @@ from services.audit import Audit
 from services.bus import Bus
 from services.chart_settings import ChartSettings
 from services.contract_sync import ContractSync
-from services.event_bus import EventBus, order_topic
+from services.event_bus import EventBus, account_topic, order_topic
 from services.facts import FactReader
 from services.gate import Gate
 from services.history import History
@@ -92,6 +92,10 @@ class Platform:
         """Ring that an account has new order events."""
         self.event_bus.ring(order_topic(account_id))
 
+    def tell_account(self, account_id: int) -> None:
+        """Ring that an account's mode or broker login changed."""
+        self.event_bus.ring(account_topic(account_id))
+
     @property
     def _store(self) -> Database:
         return self.databases["platform"]
@@ -104,7 +108,11 @@ class Platform:
     @cached_property
     def accounts(self) -> Accounts:
         return Accounts(
-            self._store, self.vault, self.clock, partial(_open_controls, self._orders_store, self.clock)
+            self._store,
+            self.vault,
+            self.clock,
+            partial(_open_controls, self._orders_store, self.clock),
+            changed=self.tell_account,
         )
 
     @cached_property
@@ -122,7 +130,7 @@ class Platform:
         def paper(session: BrokerSession, find: InstrumentLookup) -> Broker:
             return PaperBroker(session, find, self.clock, link)
 
-        return Sessions(self._store, self.vault, self.clock, self.instruments.find, paper)
+        return Sessions(self._store, self.vault, self.clock, self.instruments.find, paper, self.tell_account)
 
     # -- the market
     @cached_property

@@ -48,13 +48,16 @@ class Sessions:
         clock: Clock,
         find: Callable[[str, str, str], object],
         paper: Callable[[BrokerSession, InstrumentLookup], Broker],
+        changed: Callable[[int], None] = lambda account_id: None,
     ) -> None:
-        """`find(broker, broker_exchange, broker_token)` looks an instrument up; `paper` makes the paper Broker."""
+        """`find(broker, broker_exchange, broker_token)` looks an instrument up; `paper` makes the paper Broker;
+        `changed(account_id)` hears of logins that begin and end."""
         self._db = platform
         self._vault = vault
         self._clock = clock
         self._find = find
         self._make_paper = paper
+        self._changed = changed
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, int], tuple[int, Broker]] = {}
 
@@ -143,6 +146,7 @@ class Sessions:
             )
         )
         log.info("broker login account=%s broker=%s", account.id, account.broker)
+        self._changed(account.id)
         return self.state(account)
 
     def log_out(self, account: Account) -> None:
@@ -159,7 +163,8 @@ class Sessions:
         row = self._row(account.id)
         if row is not None and serial in (None, row.serial):
             now = self._clock.now()
-            self._db.write(lambda c: session_rows.end(c, account.id, row.serial, now))
+            if self._db.write(lambda c: session_rows.end(c, account.id, row.serial, now)):
+                self._changed(account.id)
 
     def live_session(self, account: Account) -> tuple[int, BrokerSession]:
         """(serial, session) of the present login, for a feed. Raises SessionOver."""

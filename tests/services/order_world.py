@@ -193,7 +193,9 @@ class _Catalog:
 
 
 class World:
-    """Everything the order path needs, in one temporary directory."""
+    """Everything the order path needs, in one temporary directory, or in the schemas of `url` (PostgreSQL)."""
+
+    url = ""
 
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
@@ -225,9 +227,8 @@ class World:
             pause=self.clock.sleep,
         )
 
-    @staticmethod
-    def _store(name: str, folder: Path) -> Database:
-        store = open_database("", name, folder)
+    def _store(self, name: str, folder: Path) -> Database:
+        store = open_database(self.url, name, folder)
         metadata = {"platform": PLATFORM, "orders": ORDERS}[name]
         metadata.create_all(store.engine)
         return store
