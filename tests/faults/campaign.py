@@ -29,7 +29,7 @@ STORM: list[dict[str, Any]] = [
     {"match": "place", "action": "no_id", "probability": 0.02},
     {"match": WRITES, "action": "delay", "seconds": 1.0, "probability": 0.05},
     {"match": WRITES, "action": "timeout", "probability": 0.005},
-    {"match": "place", "action": "book_lag", "seconds": 4.0, "probability": 0.1},
+    {"match": "place", "action": "book_lag", "seconds": 4.0, "probability": 0.2},
     {"match": "place", "action": "reject", "probability": 0.02},
     {"match": "cancel", "action": "late_fill_after_cancel", "probability": 0.05},
     {"match": "orders", "action": "bad_row", "probability": 0.02},
@@ -74,6 +74,8 @@ def run(
         driver.learn_prices()
         told = world.faces[driver.broker].control("truth")
         driver.before = {order["order_id"] for order in told["orders"]}
+    silent = next(iter(world.faces.values()))  # its sockets tell nothing: only its books do
+    silent.control("ws_silent", silent=True)
     world.storm(STORM)
     begun = time.monotonic()
     if kill:
@@ -81,6 +83,7 @@ def run(
     _together(drivers, lambda driver: driver.run(orders // len(drivers), clients))
     storm = time.monotonic() - begun
     world.heal()
+    silent.control("ws_silent", silent=False)
     if early:
         report = _judged(world, drivers, storm, 0.0, books=False)
         if any(report.verdict.found[word] for word in ("doubled", "ghost", "lie")):
