@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from domain.errors import InstrumentNotFound
+from domain.errors import InstrumentNotFound, NotFound
 from domain.market import Candle, Depth, DepthLevel, Quote
 from domain.model import (
     Exchange,
@@ -30,6 +30,7 @@ from domain.model import (
     Product,
     Trade,
 )
+from domain.strategies import Strategy
 from restx_api import api
 from services.accounts import Caller
 from services.audit import Audit
@@ -41,6 +42,7 @@ from services.order_plans import OrderPlans
 from services.plan_book import PlanBook
 from services.portfolio import Portfolio
 from services.smart_orders import SmartOrders
+from services.strategy_host import Started
 from services.triggers import Triggers
 from tests.services.order_world import CATALOG, MANIFEST, NOW, ScriptedBroker, World
 
@@ -202,6 +204,37 @@ class FakeInstruments:
         return (row for row in CATALOG.values() if exchange in (None, row.exchange))
 
 
+class FakeStrategyHost:
+    """One strategy that does as it is told."""
+
+    def listed(self, caller: Caller) -> list[Strategy]:
+        return [
+            Strategy(
+                id="s_1",
+                user_id=caller.user_id,
+                account_id=caller.account.id,
+                name="one",
+                exchange=Exchange.NSE,
+                entry="main.py",
+                created_at=NOW,
+                modified_at=NOW,
+            )
+        ]
+
+    def start(self, caller: Caller, strategy_id: str, *, force: bool) -> Started:
+        self.find(strategy_id)
+        return Started(armed=not force, reason="opens at 09:15", next_start=NOW)
+
+    def stop(self, caller: Caller, strategy_id: str) -> bool:
+        self.find(strategy_id)
+        return True
+
+    @staticmethod
+    def find(strategy_id: str) -> None:
+        if strategy_id != "s_1":
+            raise NotFound("No such strategy.")
+
+
 class Desk:
     """A served API, two users with keys, and what stands behind it."""
 
@@ -225,6 +258,7 @@ class Desk:
                 self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
             ),
             once=Once(self.world.orders_db, clock, clock.sleep),
+            strategy_host=FakeStrategyHost(),
             chart_settings=ChartSettings(self.world.platform),
             market_data=market,
             triggers=Triggers(

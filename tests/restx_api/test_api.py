@@ -41,6 +41,10 @@ POSTS = [endpoint for endpoint in ENDPOINTS if endpoint.key_in is KeyIn.BODY]
 GETS = [endpoint for endpoint in ENDPOINTS if endpoint.key_in is KeyIn.QUERY]
 
 
+BEYOND = {("POST", f"/strategies{verb}") for verb in ("", "/start", "/stop")}
+"""What we serve that the contract's list of old endpoints does not have."""
+
+
 def named(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
@@ -52,8 +56,8 @@ def where(endpoint: Endpoint) -> str:
 def test_every_path_of_the_contract_is_there_and_no_other() -> None:
     rows = [line.split() for line in CONTRACT.strip().splitlines()]
     listed = {(method, f"/{path}") for method, *paths in rows for path in paths}
-    assert {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS} == listed
-    assert len(ENDPOINTS) == 63
+    assert {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS} == listed | BEYOND
+    assert len(listed) == 63
 
 
 @pytest.mark.parametrize("endpoint", POSTS, ids=named)
