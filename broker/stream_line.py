@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection
 
 if TYPE_CHECKING:
     from broker.stream import BrokerStream, Want
+    from domain.market import Tick
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,14 @@ class Line:
         """The broker acknowledged the subscription of (exchange, symbol) pairs."""
         for key in keys:
             self.unconfirmed.pop(key, None)
+
+    def ticked(self, ticks: Iterable[Tick]) -> None:
+        """Ticks of this line came, on its socket or beside it: they confirm their subscriptions and end staleness."""
+        self._ticked_at = self.stream.monotonic()
+        if self.unconfirmed:
+            self.confirmed((tick.exchange, tick.symbol) for tick in ticks)
+        if self.state == "stale":
+            self._set("up", "")
 
     def say(self, frame: bytes | str) -> None:
         """Send something at once (the answer to a ping), if the socket still lives."""
@@ -208,11 +217,7 @@ class Line:
             self._heard_at = stream.monotonic()
             ticks = stream.read(frame, self)
             if ticks:
-                self._ticked_at = self._heard_at
-                if self.unconfirmed:
-                    self.confirmed((tick.exchange, tick.symbol) for tick in ticks)
-                if self.state == "stale":
-                    self._set("up", "")
+                self.ticked(ticks)
                 stream.on_ticks(ticks)
         raise ConnectionError(
             f"closed by the broker: {socket.close_code} {socket.close_reason or ''}".strip()

@@ -175,12 +175,19 @@ class XtsStream(BrokerStream):
             told = await self._ask(method, "subscription", body)
         if told is None or method == "PUT":
             return
-        ticks = [tick for row in _listed(told) if (tick := self._tick(_number_of(row), row))]
-        if ticks:
-            self.on_ticks(ticks)
+        self._beside_the_socket(told)
         for want in wants:
             if (line := self._home.get(want.key)) is not None:
                 line.confirmed([want.key])
+
+    def _beside_the_socket(self, told: Row) -> None:
+        """The objects that a call brought are as good as events."""
+        ticks = [tick for row in _listed(told) if (tick := self._tick(_number_of(row), row))]
+        for line in self.lines:
+            if own := [tick for tick in ticks if (tick.exchange, tick.symbol) in line.ledger]:
+                line.ticked(own)
+        if ticks:
+            self.on_ticks(ticks)
 
     async def _ask(self, method: str, route: str, body: dict[str, object]) -> Row | None:
         """The result of a call; None when it failed, which the line's own watch makes good by asking again."""
@@ -225,8 +232,7 @@ class XtsStream(BrokerStream):
                 listed = [wire.numbered(want.instrument) for want in wants[at : at + self.batch]]
                 body = {"instruments": listed, "xtsMessageCode": DEPTH, "publishFormat": "JSON"}
                 told = await self._ask("POST", "quotes", body)
-                rows = _listed(told or {})
-                self.on_ticks([t for row in rows if (t := self._tick(_number_of(row), row))])
+                self._beside_the_socket(told or {})
 
 
 def _object(payload: object) -> Row:

@@ -92,11 +92,14 @@ async def test_binary_packets_are_replaced_by_quotes_and_never_guessed(world: Wo
     world.simulator.publish = "binary"  # type: ignore[attr-defined]
     async with world.stream() as feed:
         type(feed.stream).poll_every = 0.05  # type: ignore[attr-defined]
+        type(feed.stream).stale_after = 0.4
         feed.want((one, StreamMode.DEPTH))
         await feed.until(lambda: feed.ticks)
         world.tick(one, 1511)
         tick = await feed.tick_of(one, 1511)
         assert len(tick.bids) == 5
+        await asyncio.sleep(0.8)
+        assert feed.states == ["live"]
         world.simulator.publish = "json"  # type: ignore[attr-defined]
         world.tick(one, 1512)
         await feed.tick_of(one, 1512)
