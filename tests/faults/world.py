@@ -65,14 +65,10 @@ class Build(Install):
         self.tree = tree
 
     def _command(self, *words: str) -> list[str]:
-        return [
-            sys.executable,
-            str(self.tree / "manage.py"),
-            words[0],
-            "--data-dir",
-            str(self.home),
-            *words[1:],
-        ]
+        """This interpreter, the tree's modules: `manage.py` would prepare a `.venv` in the copy first."""
+        self._environment["PYTHONPATH"] = str(self.tree)
+        verb, *more = words
+        return [sys.executable, "-P", "-m", "commands", verb, "--data-dir", str(self.home), *more]
 
 
 class Face:
