@@ -125,7 +125,8 @@ class Account:
         order.state = state or order.state
         order.updated_at = max(at, order.updated_at)
         self.seq += 1
-        update = PaperUpdate(account=self.name, seq=self.seq, order=order.snapshot())
+        order.told = order.snapshot()
+        update = PaperUpdate(account=self.name, seq=self.seq, order=order.told)
         self.outbox.changes.updates.append(update)
         self.outbox.orders[order.order_id] = order
 

@@ -28,6 +28,7 @@ class BookedOrder:
 
     number    its place in time, over all accounts
     version   grows with each change of terms; what a ladder remembers of an older one is void
+    told      the order as its owner was last told of it
     exercises  the house's own, closing an option that expired with a value
     fresh     still on its way through the market: a tick fills it at the market's price, not at its own
     """
@@ -55,6 +56,7 @@ class BookedOrder:
     reason: str = ""
     version: int = 0
     exercises: bool = False
+    told: Order | None = None
 
     @property
     def remaining(self) -> Decimal:
@@ -108,7 +110,7 @@ class BookedOrder:
         return PaperOrder(
             account=self.account,
             generation=self.generation,
-            order=self.snapshot(),
+            order=self.told or self.snapshot(),
             value=self.value,
             reserved=self.reserved,
             live_at=self.live_at,

@@ -175,6 +175,7 @@ def _restore_order(venue: PaperExchange, account: Account, kept: PaperOrder) -> 
         fresh=kept.fresh,
         charged=kept.charged,
         reason=row.reason,
+        told=row,
     )
     account.orders[order.order_id] = order
     if order.state.is_working:

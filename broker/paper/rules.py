@@ -28,6 +28,7 @@ INDEX_UNDERLYINGS = frozenset(
     }
 )
 BROKERAGES = ("", "Zerodha", "Tradejini", "Fyers")
+_LARGEST = Decimal(1_000_000_000)
 _CAPITALS = tuple(Decimal(n) for n in (100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000))
 
 
@@ -207,7 +208,9 @@ def _faults(instrument: Instrument, product: Product, terms: OrderTerms) -> Iter
     if not products_of(instrument) & {product}:
         allowed = " or ".join(sorted(products_of(instrument)))
         yield Refused("PRODUCT", f"{instrument.exchange} takes product {allowed}, not {product}")
-    if terms.quantity <= 0 or terms.quantity % 1 != 0:
+    if terms.quantity > _LARGEST or terms.disclosed_quantity > _LARGEST:
+        yield Refused("QUANTITY", f"Quantity is above {_LARGEST:,}")
+    elif terms.quantity <= 0 or terms.quantity % 1 != 0:
         yield Refused("QUANTITY", "Quantity must be a positive whole number")
     elif terms.quantity % instrument.lot_size != 0:
         yield Refused("LOT", f"Quantity must be a multiple of the lot size {instrument.lot_size}")
@@ -227,6 +230,8 @@ def _price_faults(instrument: Instrument, terms: OrderTerms) -> Iterator[Refused
             continue
         if value is None or value <= 0:
             yield Refused(code, f"{label} is required for a {terms.order_type} order")
+        elif value > _LARGEST:
+            yield Refused(code, f"{label} is above {_LARGEST:,}")
         elif not on_grid(value, instrument.tick_size):
             yield Refused("TICK", f"{label} must be a multiple of the tick size {instrument.tick_size}")
 

@@ -17,7 +17,7 @@ from domain.model import Funds, Holding, Instrument, Margin, Order, PlaceOrder, 
 
 def orders(account: Account) -> list[Order]:
     """The session's orders, oldest first."""
-    return [order.snapshot() for order in account.orders.values()]
+    return [order.told or order.snapshot() for order in account.orders.values()]
 
 
 def trades(account: Account) -> list[Trade]:

@@ -341,6 +341,7 @@ class Floor:
         assert money.orders == sum((order.reserved for order in working), D(0))
         assert money.positions == sum((line.margin for line in lines), D(0))
         assert money.stock == sum((held.cost for held in account.shares.values()), D(0))
+        assert all(order.told == order.snapshot() for order in account.orders.values())
         for line in lines:
             assert line.quantity or not (line.cost or line.margin)
             assert (line.quantity > 0) == (line.cost > 0) or line.cost == 0
