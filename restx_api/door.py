@@ -7,7 +7,9 @@ and kept in one `Subject` a file; nothing here knows what any of them does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import sha256
@@ -17,7 +19,7 @@ from flask import Response, request
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from domain.errors import InvalidRequest, NotSupported, PlatformError, Unauthorized
+from domain.errors import InvalidRequest, NotSupported, PlatformError, Unauthorized, Unavailable
 from domain.model import Mode, OrderMode
 from restx_api import body as json_body
 from restx_api import errors
@@ -171,6 +173,10 @@ class _Visit:
     caller: Caller | None = None
 
 
+KEPT_FOR_READS = 8
+"""Web threads that orders never take."""
+
+
 class Door:
     """Answers requests for one platform."""
 
@@ -178,6 +184,20 @@ class Door:
         self._platform = platform
         self._limits = limits
         self._proxies = Proxies(platform.settings.trusted_proxies)
+        self._writing = threading.BoundedSemaphore(max(1, platform.settings.web_threads - KEPT_FOR_READS))
+
+    @contextmanager
+    def _room_for(self, endpoint: Endpoint) -> Iterator[None]:
+        """Orders may wait for a broker in all threads but a few, so that reads and health always find one."""
+        if endpoint.scope != "trade":
+            yield
+            return
+        if not self._writing.acquire(blocking=False):
+            raise Unavailable("Too many orders are on their way. Nothing was sent; try again shortly.")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _address(self) -> str:
         peer = request.remote_addr or ""
@@ -189,7 +209,8 @@ class Door:
         visit = _Visit()
         try:
             call = self._admit(endpoint, values, visit)
-            result = self._once(endpoint, call) if endpoint.once and call.key else endpoint.handler(call)
+            with self._room_for(endpoint):
+                result = self._once(endpoint, call) if endpoint.once and call.key else endpoint.handler(call)
             if isinstance(result, Response):
                 return result
             answer = result if isinstance(result, Answer) else Answer(200, result)

@@ -57,6 +57,7 @@ ORDER = {
 }
 
 SETTINGS: dict[str, object] = {
+    "web_threads": 16,
     "api_rate_limit": "100000 per second",
     "order_rate_limit": "100000 per second",
     "smart_order_rate_limit": "100000 per second",
