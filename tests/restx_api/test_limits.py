@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits.storage import MemoryStorage
 
 from restx_api.errors import TooMany
-from restx_api.limits import ADDRESS_FACTOR, Limits, Memory, Rate, rates
+from restx_api.limits import ADDRESS_FACTOR, Limits, Memory, Rate, Shared, rates
 from tests.restx_api.desk import ORDER, Desk
+
+STORE = MemoryStorage()
 
 
 class Hand:
@@ -93,3 +99,20 @@ def test_a_key_over_its_limit_gets_429_with_status_and_retry_after(tmp_path: obj
         assert desk.post("/placeorder", ORDER, key=other).status_code == 200
     finally:
         desk.close()
+
+
+def test_counts_fall_back_to_this_process_when_redis_is_away() -> None:
+    hand = Hand()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        shared = Shared(f"redis://127.0.0.1:{unused.getsockname()[1]}/0", Memory(hand), hand)
+        assert shared.hit(("key", "/route"), rates("1 per second")) == 0
+        assert shared.hit(("key", "/route"), rates("1 per second")) > 0
+
+
+def test_requests_of_several_processes_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restx_api.limits.RedisStorage", lambda url, wrap_exceptions: STORE)
+    one, two = (Shared("redis://ours", Memory(Hand()), time.time) for _ in range(2))
+    passed = [process.hit(("key", "/route"), rates("3 per minute")) == 0 for process in (one, two, one, two)]
+    assert passed == [True, True, True, False]
+    assert 0 < one.hit(("key", "/route"), rates("3 per minute")) <= 60
