@@ -208,7 +208,9 @@ def _faults(instrument: Instrument, product: Product, terms: OrderTerms) -> Iter
     if not products_of(instrument) & {product}:
         allowed = " or ".join(sorted(products_of(instrument)))
         yield Refused("PRODUCT", f"{instrument.exchange} takes product {allowed}, not {product}")
-    if terms.quantity > _LARGEST or terms.disclosed_quantity > _LARGEST:
+    if not (terms.quantity.is_finite() and terms.disclosed_quantity.is_finite()):
+        yield Refused("QUANTITY", "Quantity must be a number")
+    elif terms.quantity > _LARGEST or terms.disclosed_quantity > _LARGEST:
         yield Refused("QUANTITY", f"Quantity is above {_LARGEST:,}")
     elif terms.quantity <= 0 or terms.quantity % 1 != 0:
         yield Refused("QUANTITY", "Quantity must be a positive whole number")
@@ -228,7 +230,7 @@ def _price_faults(instrument: Instrument, terms: OrderTerms) -> Iterator[Refused
     for needed, value, label, code in wanted:
         if not needed:
             continue
-        if value is None or value <= 0:
+        if value is None or not value.is_finite() or value <= 0:
             yield Refused(code, f"{label} is required for a {terms.order_type} order")
         elif value > _LARGEST:
             yield Refused(code, f"{label} is above {_LARGEST:,}")

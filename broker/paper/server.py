@@ -42,6 +42,7 @@ Socket = zmq.Socket[bytes]
 BATCH = 64
 STEP = 0.25
 FIRST_LOOKS = 0.01
+AT_A_TIME = 50
 CATCH_UP = timedelta(seconds=60)
 _SEND_FAILED = "The paper exchange could not keep the order, so it was not taken"
 
@@ -252,18 +253,43 @@ class Server:
         now = self._clock.now()
         since, self._stepped = self._stepped, max(self._stepped, now)
         self._new.update(dict.fromkeys(self._publisher.poll()))
+        venues = list(self._venues.items())
         try:
-            heard = {feed: self._step(venue, since, now) for feed, venue in self._venues.items()}
+            met = [(feed, self._meet(venue, since, now)) for feed, venue in venues]
             self._commit()
         except Exception:
             log.exception("a step of the market was not kept; reading the books again")
             self._load()
             return
-        for feed, ticks in heard.items():
-            for tick in ticks:
-                self._publisher.tick(feed, tick)
-                self._new.pop((feed, tick.exchange, tick.symbol), None)
+        for feed, ticks in met:
+            self._show(feed, ticks)
+        for feed, venue in venues:
+            self._show_others(feed, venue, since, now)
         self._look_first(now)
+
+    def _meet(self, venue: PaperExchange, since: datetime, now: datetime) -> list[Tick]:
+        """Ticks of the instruments that orders rest on."""
+        ticks = venue.market.ticks(venue.watched(), since, now) if now > since else []
+        for tick in ticks:
+            venue.on_tick(tick)
+        self._timekeeper.keep(venue, now)
+        return ticks
+
+    def _show_others(self, feed: str, venue: PaperExchange, since: datetime, now: datetime) -> None:
+        """Ticks that are only listened to, a few instruments at a time: calls are served in between."""
+        met = {(one.exchange.value, one.symbol) for one in venue.watched()}
+        only_heard = [pair for pair in self._publisher.wanted(feed) if pair not in met]
+        for first in range(0, len(only_heard), AT_A_TIME):
+            pairs = only_heard[first : first + AT_A_TIME]
+            found = [one for pair in pairs if (one := self._find(*pair)) is not None]
+            self._show(feed, venue.market.ticks(found, since, now) if now > since else [])
+            if first + AT_A_TIME < len(only_heard):
+                self._serve()
+
+    def _show(self, feed: str, ticks: list[Tick]) -> None:
+        for tick in ticks:
+            self._publisher.tick(feed, tick)
+            self._new.pop((feed, tick.exchange, tick.symbol), None)
 
     def _look_first(self, now: datetime) -> None:
         """Show those who have just come how things stand: a quiet instrument may not trade for a while."""
@@ -275,20 +301,6 @@ class Server:
             depth = venue.market.depth(instrument, now) if venue and instrument else None
             if depth is not None:
                 self._publisher.tick(feed, tick_of(depth))
-
-    def _step(self, venue: PaperExchange, since: datetime, now: datetime) -> list[Tick]:
-        wanted = self._publisher.wanted(venue.market.feed)
-        watched = {(one.exchange.value, one.symbol): one for one in venue.watched()}
-        for exchange, symbol in wanted:
-            if (exchange, symbol) not in watched:
-                found = self._find(exchange, symbol)
-                if found is not None:
-                    watched[exchange, symbol] = found
-        ticks = venue.market.ticks(watched.values(), since, now) if now > since else []
-        for tick in ticks:
-            venue.on_tick(tick)
-        self._timekeeper.keep(venue, now)
-        return [tick for tick in ticks if (tick.exchange, tick.symbol) in wanted]
 
     def _find(self, exchange: str, symbol: str) -> Instrument | None:
         try:

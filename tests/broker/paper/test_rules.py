@@ -24,6 +24,8 @@ LIMIT, STOP = OrderType.LIMIT, OrderType.STOP_LIMIT
         (SHARE, {"quantity": 0}, "QUANTITY", "positive"),
         (SHARE, {"quantity": "-5"}, "QUANTITY", "positive"),
         (SHARE, {"quantity": "1.5"}, "QUANTITY", "whole"),
+        (SHARE, {"quantity": "NaN"}, "QUANTITY", "number"),
+        (SHARE, {"order_type": LIMIT, "price": "Infinity"}, "PRICE", "required"),
         (SHARE, {"quantity": "1e30"}, "QUANTITY", "1,000,000,000"),
         (SHARE, {"disclosed_quantity": D("1e30")}, "QUANTITY", "1,000,000,000"),
         (SHARE, {"order_type": LIMIT, "price": "1e20"}, "PRICE", "1,000,000,000"),
