@@ -60,7 +60,7 @@ class Checks:
 
     def _session(self, caller: Caller) -> Found:
         account = caller.account
-        if account.mode is Mode.ANALYZE and account.broker == "paper":
+        if account.is_paper:
             return "none", "Paper accounts need no login"
         state = self._its.sessions.state(account)
         if state.word in ("none", "expired"):

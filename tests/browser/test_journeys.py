@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.product import PASSWORD, Desk, Product, running
 
@@ -55,7 +55,12 @@ def test_from_first_run_to_the_kill_switch(chromium: Browser, tmp_path: Path) ->
 
 
 def trade_and_stop(desk: Desk) -> None:
-    page = desk.page
+    find_and_watch(desk.page)
+    change_and_cancel(desk.page, place_two(desk.page))
+    close_and_kill(desk.page)
+
+
+def find_and_watch(page: Page) -> None:
     page.keyboard.press("/")
     page.keyboard.type("industries reliance", delay=10)
     expect(page.locator("#pal-list [role=option]").first).to_contain_text("RELIANCE")
@@ -66,6 +71,9 @@ def trade_and_stop(desk: Desk) -> None:
     seen = last.inner_text()
     expect(last).not_to_have_text(seen, timeout=20_000)
 
+
+def place_two(page: Page) -> float:
+    """A market order that fills and a limit order far below, at the price returned."""
     page.click("label:has-text('Market'):not(:has-text('SL'))")
     page.fill("form[data-ticket] [name=quantity]", "10")
     expect(page.locator("[data-submit]")).to_contain_text("Paper buy 10 at market")
@@ -85,7 +93,10 @@ def trade_and_stop(desk: Desk) -> None:
     page.fill("form[data-ticket] [name=price]", f"{price:.2f}")
     page.keyboard.press("Enter")
     expect(page.locator("#bottom [data-tab=orders] .count")).to_have_text("1", timeout=10_000)
+    return price
 
+
+def change_and_cancel(page: Page, price: float) -> None:
     page.goto("/orders")
     page.locator("tr[id^='o-']", has_text="LIMIT").hover()
     page.click("text=Modify")
@@ -99,6 +110,8 @@ def trade_and_stop(desk: Desk) -> None:
     page.click("#ask [data-ask-yes]")
     expect(page.locator("#orders-panel")).to_contain_text("No orders like that", timeout=10_000)
 
+
+def close_and_kill(page: Page) -> None:
     page.goto("/positions")
     page.locator("tr[data-held]").hover()
     page.click("tr[data-held] .rowact button:text('Exit')")
