@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -209,9 +210,9 @@ def _strategy(row: RowMapping) -> Strategy:
     read = dict(row)
     read |= {
         "exchange": Exchange(row["exchange"]),
-        "schedule": _schedule(json.loads(row["schedule"])),
+        "schedule": _schedule(row["schedule"]),
         "restart": Restart(row["restart"]),
-        "limits": RunLimits(**json.loads(row["limits"])),
+        "limits": _limits(row["limits"]),
         "wanted": Wanted(row["wanted"]),
         "state": StrategyState(row["state"]),
         "crashes": tuple(from_micros(micros) for micros in json.loads(row["crashes"])),
@@ -232,7 +233,15 @@ def _schedule_text(schedule: Schedule) -> str:
     )
 
 
-def _schedule(held: dict[str, Any]) -> Schedule:
+@lru_cache(maxsize=1024)
+def _limits(text: str) -> RunLimits:
+    return RunLimits(**json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _schedule(text: str) -> Schedule:
+    """Cached: the keeper reads every row twice a second, and the same few texts stand in them."""
+    held: dict[str, Any] = json.loads(text)
     windows: Sequence[Sequence[str]] = held["windows"]
     return Schedule(
         kind=ScheduleKind(held["kind"]),

@@ -100,6 +100,8 @@ class StrategyKeeper:
         self._packages = Packages(parts.data_dir / "strategies" / ".packages")
         self._stop = threading.Event()
         self._watched_at = float("-inf")
+        self._rows: list[Strategy] = []
+        self._read_at: tuple[int, int] | None = None
 
     # -- life
     def run(self) -> None:
@@ -193,8 +195,7 @@ class StrategyKeeper:
     # -- the loop
     def tick(self) -> None:
         """Look at everything once."""
-        with self._db.read() as connection:
-            strategies = rows.with_deleted(connection)
+        strategies = self._known()
         for strategy in strategies:
             try:
                 self._look_at(strategy)
@@ -207,6 +208,15 @@ class StrategyKeeper:
             self._watched_at = now
             self._watch_over({each.id: each for each in strategies})
         self._its.keys.renew_when_due([live.run for live in self._live.values()])
+
+    def _known(self) -> list[Strategy]:
+        """Every row, read again when anything was written to the store since."""
+        version = self._db.version()
+        if version is None or version != self._read_at:
+            with self._db.read() as connection:
+                self._rows = rows.with_deleted(connection)
+            self._read_at = version
+        return self._rows
 
     def _look_at(self, strategy: Strategy) -> None:
         live = self._live.get(strategy.id)
