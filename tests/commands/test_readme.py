@@ -6,30 +6,23 @@ import os
 import re
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 
+from tests.broker.sdk.environments import newer_python, python_with
 from tests.commands.test_run import Install
 
 ROOT = Path(__file__).resolve().parents[2]
-SDK = "openalgo==1.0.47"
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def sdk() -> Path:
-    """An interpreter that has the SDK and nothing of ours."""
-    home = ROOT / "var" / "sdk" / SDK.replace("==", "-")
-    python = home / "bin" / "python"
-    if not (home / "installed").exists():
-        venv.create(home, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", SDK]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip(f"{SDK} cannot be installed here")
-        (home / "installed").touch()
-    return python
+@pytest.fixture(scope="module", params=["1.0.47", "newest"])
+def sdk(request: pytest.FixtureRequest) -> Path:
+    """An interpreter that has one of the public SDKs and nothing of ours."""
+    if request.param == "newest":
+        return python_with("openalgo-newest", "openalgo>=2", python=newer_python())
+    return python_with(f"openalgo-{request.param}", f"openalgo=={request.param}")
 
 
 def script_of(readme: str) -> str:

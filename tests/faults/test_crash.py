@@ -12,7 +12,7 @@ from tests.faults import points
 from tests.faults.crashes import Crashes
 from tests.faults.world import World, patched_tree
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(400)]
 
 READY_WITHIN = 10.0
 

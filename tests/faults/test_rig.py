@@ -21,7 +21,7 @@ def test_a_broken_build_is_still_a_program(name: str, tmp_path: Path) -> None:
         compile((tree / path).read_text(encoding="utf-8"), path, "exec")
 
 
-@pytest.mark.journey
+@pytest.mark.campaign
 @pytest.mark.timeout(400)
 def test_a_broken_build_is_caught(tmp_path: Path) -> None:
     seed = secrets.randbelow(1_000_000)

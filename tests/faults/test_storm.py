@@ -13,7 +13,7 @@ from tests.faults import campaign
 from tests.faults.campaign import RESOLVED_WITHIN
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(400)]
 
 
 def test_no_order_is_lost_doubled_or_lied_about(tmp_path: Path) -> None:

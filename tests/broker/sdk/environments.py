@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,18 @@ def python_with(name: str, *packages: str, bare: tuple[str, ...] = (), python: s
             pytest.skip(f"{name} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
     stamp.write_text(json.dumps([*packages, *bare]))
     return inside
+
+
+def newer_python() -> str:
+    """A Python of 3.12 or above, which some libraries want: ours, one on the path, or one installed beside ours."""
+    if sys.version_info >= (3, 12):
+        return sys.executable
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    folders += sorted(Path(sys.base_prefix).parent.glob("3.1[2-9]*/bin"))
+    for file in (folder / f"python3.{minor}" for folder in folders for minor in (12, 13, 14)):
+        if file.exists() and subprocess.run([str(file), "-c", ""], capture_output=True).returncode == 0:
+            return str(file)
+    pytest.skip("this library needs Python 3.12, and there is none here")
 
 
 @contextmanager

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker import catalog
-from tests.broker.sdk.environments import python_with, run_script, simulated
+from tests.broker.sdk.environments import newer_python, python_with, run_script, simulated
 
 pytestmark = pytest.mark.journey
 
@@ -25,22 +21,10 @@ HOUSES = [
 ]
 
 
-def _newer_python() -> str:
-    """A Python of 3.12 or above, which this library wants: ours, one on the path, or one installed beside ours."""
-    if sys.version_info >= (3, 12):
-        return sys.executable
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
-    folders += sorted(Path(sys.base_prefix).parent.glob("3.1[2-9]*/bin"))
-    for file in (folder / f"python3.{minor}" for folder in folders for minor in (12, 13, 14)):
-        if file.exists() and subprocess.run([str(file), "-c", ""], capture_output=True).returncode == 0:
-            return str(file)
-    pytest.skip("xts-api-client needs Python 3.12, and there is none here")
-
-
 @pytest.fixture(scope="module", params=HOUSES)
 def found(request: pytest.FixtureRequest) -> dict[str, Any]:
     sdk = catalog.manifest(request.param).sdk
-    python = python_with(sdk.name, f"{sdk.name}=={sdk.version}", python=_newer_python())
+    python = python_with(sdk.name, f"{sdk.name}=={sdk.version}", python=newer_python())
     with simulated(request.param) as announced:
         return run_script(python, "xts_script.py", announced)
 
