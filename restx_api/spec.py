@@ -13,6 +13,7 @@ from marshmallow import fields
 from restx_api.door import Endpoint, KeyIn
 from restx_api.errors import Style
 from restx_api.fields import shapes
+from restx_api.fields.base import Flag
 from restx_api.fields.shapes import Shape
 
 _FAILURES = {
@@ -73,6 +74,7 @@ def _plugin() -> MarshmallowPlugin:
     def init_spec(spec: APISpec) -> None:
         original(spec)
         assert plugin.converter is not None
+        plugin.converter.map_to_openapi_type(Flag, None, None)  # type: ignore[no-untyped-call]
         plugin.converter.add_attribute_function(_shape)  # type: ignore[no-untyped-call]
 
     plugin.init_spec = init_spec  # type: ignore[method-assign]

@@ -20,6 +20,8 @@ from services.accounts import Account, Accounts, Caller
 from services.audit import Audit
 from services.orders import Orders, Swept
 
+__all__ = ["Kill", "KillSwitch"]
+
 log = logging.getLogger(__name__)
 
 

@@ -36,6 +36,7 @@ from services.accounts import Caller
 from services.audit import Audit
 from services.chart_settings import ChartSettings
 from services.history import History
+from services.kill_switch import KillSwitch
 from services.market_calendar import MarketCalendar
 from services.once import Once
 from services.order_plans import OrderPlans
@@ -257,6 +258,14 @@ class Desk:
             order_plans=OrderPlans(book, clock, self.world.accounts, self.world.orders),
             smart_orders=SmartOrders(
                 self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
+            ),
+            reconciler=self.world.reconciler,
+            kill_switch=KillSwitch(
+                self.world.orders_db,
+                clock,
+                self.world.accounts,
+                self.world.orders,
+                Audit(self.world.orders_db, clock),
             ),
             once=Once(self.world.orders_db, clock, clock.sleep),
             strategy_host=FakeStrategyHost(),

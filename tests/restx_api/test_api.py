@@ -41,7 +41,13 @@ POSTS = [endpoint for endpoint in ENDPOINTS if endpoint.key_in is KeyIn.BODY]
 GETS = [endpoint for endpoint in ENDPOINTS if endpoint.key_in is KeyIn.QUERY]
 
 
-BEYOND = {("POST", f"/strategies{verb}") for verb in ("", "/start", "/stop")}
+BEYOND = {
+    ("POST", "/strategies"),
+    ("POST", "/strategies/start"),
+    ("POST", "/strategies/stop"),
+    ("POST", "/killswitch"),
+    ("POST", "/unknownorders"),
+}
 """What we serve that the contract's list of old endpoints does not have."""
 
 
@@ -107,12 +113,13 @@ def test_a_reading_key_may_not_trade(shop: Desk, endpoint: Endpoint) -> None:
 
 
 def test_order_endpoints_ask_for_the_trade_scope() -> None:
-    reads = {"gttorderbook", "orderbook"}
+    reads = {"gttorderbook", "orderbook", "unknownorders"}
     for endpoint in ENDPOINTS:
         places = "order" in endpoint.path and endpoint.path.strip("/") not in {*reads, "orderstatus"}
         changes = endpoint.path in (
             "/closeposition",
             "/analyzer/toggle",
+            "/killswitch",
             "/strategies/start",
             "/strategies/stop",
         )
