@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from domain.clock import IST
-from domain.model import Instrument
+from domain.model import Exchange, Instrument
 
 MINUS = "\u2212"
 ABSENT = "\u2013"
@@ -153,6 +153,15 @@ def title(instrument: Instrument, today: date | None = None) -> str:
     return f"{instrument.name} {due} {instrument.strike.normalize():f} {instrument.kind.value}"
 
 
+def hours(spans: Sequence[tuple[Exchange, datetime, datetime]]) -> list[tuple[str, str]]:
+    """(times, exchanges that share them), in the order given."""
+    found: dict[str, list[str]] = {}
+    for exchange, opens, closes in spans:
+        times = " to ".join(f"{at.astimezone(IST):%H:%M}" for at in (opens, closes))
+        found.setdefault(times, []).append(exchange.value)
+    return [(times, " ".join(names)) for times, names in found.items()]
+
+
 def install(app: Flask) -> None:
     """Make the filters known to the templates."""
     filters: dict[str, Any] = {
@@ -169,6 +178,7 @@ def install(app: Flask) -> None:
         "stamp": stamp,
         "day": day,
         "duration": duration,
+        "hours": hours,
         "places": places,
         "title_of": title,
     }

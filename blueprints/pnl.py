@@ -11,43 +11,68 @@ from blueprints.problems import Read, attempt, problem_of, say
 from domain.errors import InvalidRequest, PlatformError
 from domain.ledger import PaperDay
 from domain.model import Mode
+from services.charges import TARIFFS
 from services.pnl_curve import Curve
 
 blueprint = pages("pnl")
 
 Answer = str | BaseResponse | tuple[str, int]
 
-GROUPS = (
+GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...]], ...] = (
     (
         "Margin: an order's value is divided by",
         (
-            ("equity_mis_leverage", "Shares, intraday", ""),
-            ("equity_cnc_leverage", "Shares, delivery", ""),
-            ("futures_leverage", "Futures", ""),
-            ("option_buy_leverage", "Options bought", ""),
-            ("option_sell_leverage", "Options sold", ""),
-            ("option_margin", "Sold options block", "premium, or conservative: the contract's value"),
+            ("equity_mis_leverage", "Shares, intraday", "", ()),
+            ("equity_cnc_leverage", "Shares, delivery", "", ()),
+            ("futures_leverage", "Futures", "", ()),
+            ("option_buy_leverage", "Options bought", "", ()),
+            ("option_sell_leverage", "Options sold", "", ()),
+            (
+                "option_margin",
+                "Sold options block",
+                "",
+                (("premium", "Their premium"), ("contract", "A part of the contract's value")),
+            ),
         ),
     ),
     (
         "Fills",
         (
-            ("fill", "How orders fill", "depth: walk the book; touch: at the last price"),
-            ("latency_ms", "Delay, ms", ""),
-            ("slippage_bps", "Slippage, basis points", "against every aggressive fill"),
-            ("participation", "Share of the quoted quantity", "0 to 1"),
-            ("charges", "Taxes and fees", "true or false"),
-            ("brokerage", "Whose brokerage", "empty for none"),
+            (
+                "fill",
+                "How orders fill",
+                "",
+                (
+                    ("depth", "Walk the quoted levels"),
+                    ("quote", "All at the best quote"),
+                    ("touch", "All at the last price"),
+                ),
+            ),
+            ("latency_ms", "Delay, ms", "", ()),
+            ("slippage_bps", "Slippage, basis points", "against every aggressive fill", ()),
+            ("participation", "Share of the quoted quantity", "more than 0, up to 1", ()),
+            ("charges", "Taxes and fees", "", (("false", "Not booked"), ("true", "Booked"))),
+            (
+                "brokerage",
+                "Brokerage of",
+                "with taxes and fees",
+                (("", "Nobody"), *((one, one) for one in TARIFFS)),
+            ),
         ),
     ),
     (
         "Square-off, IST, on live and replayed markets",
         (
-            ("nse_bse_square_off_time", "NSE, BSE, NFO, BFO", ""),
-            ("cds_bcd_square_off_time", "Currency", ""),
-            ("mcx_square_off_time", "MCX", ""),
-            ("ncdex_square_off_time", "NCDEX", ""),
-            ("option_expiry_settlement", "Options settle at", "intrinsic, ltp or zero"),
+            ("nse_bse_square_off_time", "NSE, BSE, NFO, BFO", "", ()),
+            ("cds_bcd_square_off_time", "Currency", "", ()),
+            ("mcx_square_off_time", "MCX", "", ()),
+            ("ncdex_square_off_time", "NCDEX", "", ()),
+            (
+                "option_expiry_settlement",
+                "Expiring options settle at",
+                "",
+                (("intrinsic", "Intrinsic value"), ("ltp", "The last price"), ("zero", "Nothing")),
+            ),
         ),
     ),
 )
@@ -118,7 +143,7 @@ _COLUMNS = {
 @blueprint.post("/paper/terms")
 def change_terms() -> Answer:
     """Run the account by other terms from now on."""
-    known = {name for _, fields in GROUPS for name, _, _ in fields} | {"starting_capital"}
+    known = {name for _, fields in GROUPS for name, *_ in fields} | {"starting_capital"}
     changes = {name: value.strip() for name, value in request.form.items() if name in known}
     try:
         desk().paper.change(caller(), changes)

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, pages, platform, today, user
+from blueprints.access import browser, caller, desk, pages, platform, today, user
 from blueprints.books import PositionRow, name_of
 from blueprints.filters import inr, title
 from blueprints.forms import new_form_key, order_request, products
@@ -28,6 +28,8 @@ from domain.model import (
     Side,
     Trade,
 )
+from services.broker_directory import manifest_of
+from services.charges import TARIFFS
 from services.watchlists import Watchlist
 
 blueprint = pages("trade", prefix="/trade")
@@ -211,7 +213,7 @@ def preview() -> str:
     ).value
     return render_template(
         "trade/preview.html",
-        sums=_sums(wanted, quote),
+        sums=_sums(wanted, instrument, quote),
         notes=_notes(wanted, instrument, quote),
         wanted=wanted,
     )
@@ -224,6 +226,8 @@ class Sums:
     value: Decimal | None
     margin: Decimal | None
     available: Decimal | None
+    charges: Decimal | None
+    brokerage: bool
 
     @property
     def short(self) -> Decimal | None:
@@ -233,15 +237,20 @@ class Sums:
         return self.margin - self.available
 
 
-def _sums(wanted: OrderRequest, quote: Quote | None) -> Sums:
-    here = caller()
+def _sums(wanted: OrderRequest, instrument: Instrument, quote: Quote | None) -> Sums:
+    here, house = caller(), manifest_of(caller().account.broker).title
     price = wanted.price if wanted.order_type.has_price else wanted.trigger_price
     if price is None and quote is not None:
         price = Decimal(repr(quote.last_price))
     margin = attempt(lambda: platform().portfolio.margin(here, [wanted]).total, None).value
     funds = attempt(lambda: platform().portfolio.funds(here), None).value
-    value = None if price is None else price * wanted.quantity
-    return Sums(value, margin, None if funds is None else funds.available)
+    value = charges = None
+    if price is not None:
+        value, now = price * wanted.quantity * instrument.contract_value, platform().clock.now()
+        terms = (instrument, wanted.product, wanted.side, wanted.quantity, price)
+        charges = desk().charges.estimate(*terms, now, house)
+    available = None if funds is None else funds.available
+    return Sums(value, margin, available, charges, house in TARIFFS)
 
 
 Note = tuple[str, str, str]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from broker import facts
 from database.engine import open_database
 from services.account_limits import AccountLimits
+from services.charges import Charges
 from services.checks import Checks
 from services.log_reader import LogReader
 from services.order_journal import OrderJournal
@@ -30,6 +32,7 @@ class Desk:
     requests: RequestLog
     logs: LogReader
     checks: Checks
+    charges: Charges
 
     def close(self) -> None:
         """Write what waits and end the threads."""
@@ -47,4 +50,5 @@ def build_desk(platform: Platform, journal: OrderJournal) -> Desk:
         requests=RequestLog(open_database(settings.database_url, "logs", settings.data_dir), clock),
         logs=LogReader(settings.logs),
         checks=Checks(platform, journal),
+        charges=Charges(facts.rows("charges")),
     )

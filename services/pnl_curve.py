@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from domain.calendar_day import day_start
 from domain.clock import IST, Clock
 from domain.errors import PlatformError
 from domain.market import Candle
@@ -65,8 +66,10 @@ class PnlCurve:
         return curve(lines, missing)
 
     def _bars(self, caller: Caller, exchange: str, symbol: str) -> list[Candle]:
-        day = self._clock.now().astimezone(IST).date()
-        return self._history.candles(caller, symbol, exchange, "1m", day, day)
+        now = self._clock.now()
+        began = day_start(now)
+        bars = self._history.candles(caller, symbol, exchange, "1m", began.date(), now.astimezone(IST).date())
+        return [bar for bar in bars if bar.start >= began.timestamp()]
 
 
 def held(positions: Sequence[Position], exchange: str, symbol: str) -> Decimal:
