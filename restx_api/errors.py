@@ -140,7 +140,7 @@ def of(error: PlatformError, wording: Wording) -> Answer:
         return Answer(404, refused(f"Order {wording.subject} not found"))
     for kind, status, word in _STATUS:
         if isinstance(error, kind):
-            return Answer(status, refused(str(error), word))
+            return Answer(status, refused(str(error), word), {"Retry-After": "1"} if status == 503 else {})
     return UNEXPECTED
 
 
