@@ -61,6 +61,7 @@ from domain.model import (
 )
 
 _FINAL = [state.value for state in FINAL_ORDER_STATES]
+_WRITER = 0x9A9E12
 _ORDER_JSON = msgspec.json.Encoder()
 _ORDER_READ = msgspec.json.Decoder(Order)
 
@@ -70,11 +71,25 @@ class PaperLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._claimed: Connection | None = None
         dialect = database.engine.dialect
         self._insert = {
             table.name: BulkInsert(table, _upsert(table, dialect.name), dialect)
             for table in PAPER.sorted_tables
         }
+
+    def claim(self) -> bool:
+        """Become the one writer until this process ends; False while another is. For PostgreSQL.
+
+        Where two write all the same (a file copied to another host), the gapless numbers of entries and updates
+        clash and one of the two saves fails whole.
+        """
+        if self._database.is_sqlite:
+            return True
+        self._claimed = self._database.engine.connect()
+        taken = self._claimed.exec_driver_sql(f"SELECT pg_try_advisory_lock({_WRITER})").scalar()
+        self._claimed.commit()
+        return bool(taken)
 
     def save(self, changes: LedgerChanges) -> None:
         """Keep one batch of changes in one transaction."""

@@ -102,6 +102,10 @@ def main(settings: Settings) -> int:
     sys.setswitchinterval(_SWITCH)
     clock = SystemClock()
     database = open_database(settings.database_url, "paper", settings.data_dir)
+    ledger = PaperLedger(database)
+    if not ledger.claim():
+        log.error("the paper exchange is already running on another host")
+        return EX_TEMPFAIL
     bus = Bus(settings.data_dir, "exchange", _tcp(settings))
     publisher = BusPublisher(bus, frozenset({FEED}), clock.monotonic)
     platform = open_database(settings.database_url, "platform", settings.data_dir)
@@ -109,7 +113,7 @@ def main(settings: Settings) -> int:
     ticks = BusTicks(bus)
     server = assemble(
         bus.bind(zmq.ROUTER, bus.addresses.exchange, send=0, receive=0),
-        PaperLedger(database),
+        ledger,
         lambda: {FEED: SimulatedMarket(SEED, clock)},
         clock,
         publisher,

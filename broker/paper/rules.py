@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from enum import StrEnum
@@ -27,6 +27,8 @@ INDEX_UNDERLYINGS = frozenset(
         "FOCIT",
     }
 )
+NEVER = "Never"
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 BROKERAGES = ("", "Zerodha", "Tradejini", "Fyers")
 _LARGEST = Decimal(1_000_000_000)
 _CAPITALS = tuple(Decimal(n) for n in (100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000))
@@ -67,6 +69,7 @@ class Terms:
     slippage_bps   hundredths of a percent against every aggressive fill, onto the tick
     participation  share of the quoted quantity that one order may take of a tick, 0 < x <= 1
     charges        taxes and fees are booked by `charges.py`
+    reset_day      weekday on which the account begins again, at reset_time; NEVER by default
     brokerage      whose tariff is booked with them, one of BROKERAGES; "" for none
     """
 
@@ -88,6 +91,8 @@ class Terms:
     cds_bcd_square_off_time: str = "16:45"
     mcx_square_off_time: str = "23:30"
     ncdex_square_off_time: str = "17:00"
+    reset_day: str = NEVER
+    reset_time: str = "00:00"
 
     def changed(self, values: Mapping[str, str]) -> Terms:
         """These terms with some replaced. Raises InvalidRequest naming the field that is unknown or wrong."""
@@ -111,7 +116,7 @@ def _text(value: object) -> str:
 
 def _read(name: str, value: str) -> Any:
     try:
-        if name.endswith("_square_off_time"):
+        if name.endswith("_time"):
             return _clock_time(value)
         if name in _WORDS:
             return _WORDS[name](value)
@@ -122,14 +127,18 @@ def _read(name: str, value: str) -> Any:
         raise InvalidRequest(f"{name}: '{value}' cannot be used", name) from error
 
 
-def _house(value: str) -> str:
-    if value not in BROKERAGES:
-        raise ValueError(value)
-    return value
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in words:
+            raise ValueError(value)
+        return value
+
+    return read
 
 
-_WORDS = {
-    "brokerage": _house,
+_WORDS: dict[str, Callable[[str], str]] = {
+    "brokerage": _one_of(*BROKERAGES),
+    "reset_day": _one_of(NEVER, *WEEKDAYS),
     "option_margin": OptionMargin,
     "fill": FillMode,
     "option_expiry_settlement": ExpiryPrice,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from broker.paper import statements
 from broker.paper.account import Account
 from broker.paper.booked import Line, Shares
 from broker.paper.exchange import PaperExchange
-from broker.paper.rules import ExpiryPrice, Terms
+from broker.paper.rules import NEVER, WEEKDAYS, ExpiryPrice, Terms
 from domain import money
+from domain.clock import IST
 from domain.ledger import ZERO, Amounts, EntryKind
 from domain.market import Quote
 from domain.model import Exchange, Instrument, InstrumentKind, OrderState, Product
@@ -53,6 +54,8 @@ class Timekeeper:
                 self._keep_line(venue, account, line, closes[line.instrument.exchange], now)
             if account.day < today:
                 turn_day(venue, account, today, now)
+            if reset_is_due(account, now):
+                reset(venue, account.name, now)
 
     def _keep_line(
         self, venue: PaperExchange, account: Account, line: Line, closed: datetime, now: datetime
@@ -186,6 +189,19 @@ def settle_shares(account: Account, line: Line, today: date, now: datetime) -> N
     account.post(EntryKind.SETTLE, now, amounts)
     account.outbox.shares[id(held)] = (account, held)
     account.outbox.lines[id(line)] = (account, line)
+
+
+def reset_is_due(account: Account, now: datetime) -> bool:
+    """Whether the account's weekly reset has come since it began."""
+    terms = account.terms
+    if terms.reset_day == NEVER:
+        return False
+    local = now.astimezone(IST)
+    back = (local.weekday() - WEEKDAYS.index(terms.reset_day)) % 7
+    due = datetime.combine(local.date() - timedelta(days=back), time.fromisoformat(terms.reset_time), IST)
+    if due > local:
+        due -= timedelta(days=7)
+    return (account.record.reset_at or account.record.opened_at) < due
 
 
 def reset(venue: PaperExchange, name: str, now: datetime) -> int:

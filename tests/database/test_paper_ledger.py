@@ -148,3 +148,33 @@ def test_a_client_id_is_kept_once_and_its_answer_found(database: Database) -> No
 def test_nothing_to_keep_is_no_transaction(database: Database) -> None:
     PaperLedger(database).save(LedgerChanges())
     assert not LedgerChanges()
+
+
+@pytest.mark.postgres
+def test_one_process_writes(postgres_url: str, tmp_path: Path) -> None:
+    migrate.upgrade(postgres_url, "paper", tmp_path)
+    first, second = (open_database(postgres_url, "paper", tmp_path) for _ in range(2))
+    assert PaperLedger(first).claim()
+    assert not PaperLedger(second).claim()
+    first.close()
+    assert PaperLedger(second).claim()
+    second.close()
+
+
+def test_two_writers_cannot_both_be_kept(database: Database) -> None:
+    ledger, one = PaperLedger(database), Floor()
+    one.market.show(SHARE, "100")
+    one.buy()
+    ledger.save(one.take())
+    floors = []
+    for _ in range(2):
+        floor = Floor()
+        floor.market.show(SHARE, "100")
+        floor.exchange = come_back(floor, ledger)
+        floors.append(floor)
+    for number, floor in enumerate(floors):
+        floor.sell(client_order_id=f"{number}" * 16)
+    ledger.save(floors[0].take())
+    with pytest.raises(IntegrityError):
+        ledger.save(floors[1].take())
+    assert picture(come_back(one, ledger)) == picture(floors[0].exchange)

@@ -283,6 +283,21 @@ def test_a_new_capital_is_given_by_the_next_reset(floor: Floor) -> None:
     assert floor.funds().available == 500_000
 
 
+def test_an_account_may_begin_again_every_week(floor: Floor) -> None:
+    floor.buy()
+    changes = {"reset_day": "Wednesday", "reset_time": "06:00"}
+    settlement.change_terms(floor.exchange, "1", changes, floor.clock.now())
+    floor.clock.forward(days=1, hours=20)
+    floor.keep_time()
+    assert floor.position().quantity == 100
+    floor.clock.forward(hours=1)
+    floor.keep_time()
+    assert floor.funds().reset_count == 1
+    floor.clock.forward(days=6)
+    floor.keep_time()
+    assert (floor.funds().reset_count, floor.positions()) == (1, [])
+
+
 def test_accounts_do_not_see_each_other(floor: Floor) -> None:
     floor.buy()
     floor.account_name = "2"

@@ -110,6 +110,8 @@ def test_terms_survive_their_own_text() -> None:
         ("fill", "magic"),
         ("charges", "maybe"),
         ("brokerage", "Nobody"),
+        ("reset_day", "Someday"),
+        ("reset_time", "24:00"),
         ("participation", "0"),
         ("participation", "1.1"),
         ("latency_ms", "-1"),
