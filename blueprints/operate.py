@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import browser, caller, desk, pages, platform, require_admin, user
 from blueprints.listing import csv_answer
 from blueprints.problems import attempt, say
+from domain.errors import InvalidRequest
+from domain.model import Mode
 from services.log_reader import LEVELS
 
 blueprint = pages("operate", prefix="/operate")
@@ -59,18 +61,38 @@ def contracts() -> str:
     )
 
 
+@blueprint.post("/contracts/again")
+def load_again() -> BaseResponse:
+    """Have the worker load the contract file of the account's broker once more."""
+    account = caller().account
+    if account.is_paper:
+        raise InvalidRequest("A paper account has no broker's contract file.")
+    if platform().sessions.state(account).word not in ("ok", "expiring"):
+        raise InvalidRequest(f"{account.name} is not logged in; its contract file comes with the login.")
+    platform().contract_sync.ask(account)
+    platform().audit.note(caller(), "contracts.again", {"broker": account.broker})
+    say("up", "Asked for", "The file is loaded within seconds; the present one serves until it is checked.")
+    return redirect(url_for("operate.contracts"), 303)
+
+
 @blueprint.get("/unsettled")
 def unsettled() -> str:
-    """Orders without an answer: since when, and what was seen of them."""
-    return render("operate/unsettled.html", "unsettled", rows=browser().journal.unsettled(caller()))
+    """Orders without an answer: since when, and what was seen of them; on live accounts, what differs."""
+    here = caller()
+    report = platform().reconciliation.state(here.account)[0] if here.account.mode is Mode.LIVE else None
+    rows = browser().journal.unsettled(here)
+    return render("operate/unsettled.html", "unsettled", rows=rows, report=report)
 
 
 @blueprint.post("/unsettled/look")
 def look_now() -> BaseResponse:
     """Read the broker's book for them now instead of in a moment."""
-    left = attempt(lambda: platform().reconciler.sweep(), None)
-    if left.problem is not None:
-        say("err", "The book could not be read", left.problem.words)
+    account = caller().account
+    live = account.mode is Mode.LIVE
+    error = platform().reconciliation.look(account).error if live else ""
+    problem = attempt(lambda: platform().reconciler.sweep(), None).problem
+    if error or problem is not None:
+        say("err", "The book could not be read", error or (problem.words if problem else ""))
     else:
         say("up", "Looked again", "What the book shows is settled; the rest is looked for again by itself.")
     return redirect(url_for("operate.unsettled"), 303)

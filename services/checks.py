@@ -93,6 +93,12 @@ class Checks:
         unknown = [one for one in unsettled if one.state is IntentState.UNKNOWN]
         if unknown:
             return "warn", f"{len(unknown)} without an answer yet; the book is read until they are settled"
+        if caller.account.mode is Mode.LIVE:
+            report, _ = self._its.reconciliation.state(caller.account)
+            if report.error:
+                return "fail", report.error
+            if report.differences:
+                return "warn", f"{len(report.differences)} positions are not what our fills add up to"
         working = sum(one.state.is_working for one in self._its.orders.book(caller))
         return "ok", f"Read; {working} working"
 

@@ -54,11 +54,18 @@ class ContractSync:
 
         return self._jobs.run(KIND, account.broker, work).message
 
+    def ask(self, account: Account) -> None:
+        """Have the worker load the master of one account's broker again, whatever its age."""
+        self._jobs.ask(KIND, account.broker)
+
     def _is_due(self, account: Account) -> bool:
         if self._sessions.state(account).word not in ("ok", "expiring"):
             return False
         last = self._jobs.last_of(KIND, account.broker)
         if last is None or last.finished_at is None:
+            return True
+        asked = self._jobs.asked_at(KIND, account.broker)
+        if asked is not None and asked > last.started_at:
             return True
         if last.state != DONE:
             return self._clock.now() - last.finished_at > AGAIN

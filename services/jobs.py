@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from database import jobs as rows
+from database import settings as wishes
 from database.engine import Database
 from database.jobs import DONE, FAILED, Job
 from domain.clock import Clock
@@ -41,6 +43,17 @@ class Jobs:
         job = self.last_of(kind, subject)
         assert job is not None
         return job
+
+    def ask(self, kind: str, subject: str) -> None:
+        """Wish for a run now; whoever schedules the kind hears of it from `asked_at`."""
+        now = self._clock.now().isoformat()
+        self._db.write(lambda c: wishes.save(c, _wish(kind, subject), now))
+
+    def asked_at(self, kind: str, subject: str) -> datetime | None:
+        """When a run was last wished for."""
+        with self._db.read() as connection:
+            saved = wishes.load(connection, _wish(kind, subject))
+        return None if saved is None else datetime.fromisoformat(saved)
 
     def latest(self, kind: str | None = None, limit: int = 50) -> list[Job]:
         """The newest jobs, of one kind or (None) all."""
@@ -80,3 +93,7 @@ class Jobs:
 
     def _ring(self, job_id: int) -> None:
         self._bell.ring(job_topic(job_id))
+
+
+def _wish(kind: str, subject: str) -> str:
+    return f"wish/{kind}/{subject}"

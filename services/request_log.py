@@ -46,11 +46,13 @@ class RequestLog:
         self._db = logs
         self._clock = clock
         self._waiting: deque[RequestRow] = deque(maxlen=MOST_WAITING)
+        self._lost = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def note(self, row: RequestRow) -> None:
+        self._lost += len(self._waiting) == MOST_WAITING
         self._waiting.append(row)
         if self._thread is None:
             self._start()
@@ -99,6 +101,9 @@ class RequestLog:
                 if swept is None or now - swept > timedelta(hours=1):
                     swept = now
                     self._db.write(lambda c, before=now - KEPT: rows.forget_before(c, before))  # type: ignore[misc]
+                if self._lost:
+                    log.warning("requests not logged: %d", self._lost)
+                    self._lost = 0
             except SQLAlchemyError:
                 log.exception("requests could not be logged")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -37,6 +37,9 @@ class Hands:
 
     def now(self) -> datetime:
         return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
 
     def monotonic(self) -> float:
         return self.at.timestamp()
@@ -76,6 +79,7 @@ class Stage:
         self._patch = patch.object(wiring, "PaperBroker", paper)
         self._patch.start()
         self.platform: Platform = build_platform(settings(data, **changes), clock=self.clock)
+        self.platform.orders._pause = self.clock.sleep
         self.accounts = self.platform.accounts
         self.accounts._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         templates = str(Path(blueprints.__file__).parent / "templates")

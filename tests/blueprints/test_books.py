@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -58,9 +58,6 @@ def test_an_order_without_an_answer_is_shown_for_what_it_is(stage: Stage, owner:
     from domain.outcomes import Ambiguous
 
     stage.books.answers = [Ambiguous("timed out")]
-    stage.platform.orders._pause = lambda seconds: setattr(  # type: ignore[method-assign]
-        stage.clock, "at", stage.clock.at + timedelta(seconds=2)
-    )
     said = owner.post("/orders/place", script=True, data=ticket(pricetype="LIMIT", price="1536.90"))
     assert said.status_code == 200 and "no answer yet" in said.text and "Not sent again" in said.text
     assert said.headers["X-Outcome"] == "pending"
