@@ -72,7 +72,7 @@ def _read(text: str) -> Line | None:
             event=str(values.get("event", ""))[:2000],
             detail=str(values.get("exception", ""))[:8000],
         )
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         return None
 
 
