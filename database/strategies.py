@@ -120,9 +120,10 @@ def change(connection: Connection, strategy_id: str, **values: Any) -> bool:
     return connection.execute(query.values(**_columns(values))).rowcount == 1
 
 
-def by_id(connection: Connection, strategy_id: str) -> Strategy | None:
-    """Deleted ones too."""
-    row = connection.execute(select(STRATEGIES).where(STRATEGIES.c.id == strategy_id)).mappings().first()
+def by_id(connection: Connection, strategy_id: str, *, locked: bool = False) -> Strategy | None:
+    """Deleted ones too. `locked`: nobody else changes it before the transaction ends."""
+    query = select(STRATEGIES).where(STRATEGIES.c.id == strategy_id)
+    row = connection.execute(query.with_for_update() if locked else query).mappings().first()
     return None if row is None else _strategy(row)
 
 

@@ -45,6 +45,7 @@ TICK = 0.5
 _WATCH_EVERY = 1.0
 _LAST_GRACE = 4.0
 GONE = "the platform was stopped"
+_SETTLED = ("wanted", "done_window", "state", "reason", "crashes", "retry_at", "last_stopped")
 
 
 class LeaseLost(PlatformError):
@@ -140,14 +141,15 @@ class StrategyKeeper:
         for run in runs:
             strategy = known.get(run.strategy_id)
             identity = self._found(run)
-            if strategy is None:
-                if identity is not None:
-                    process.kill_session(identity)
-                self._close_row(run, Exit(), "its strategy is gone")
-            elif identity is None:
-                self._closed(strategy, run, Exit(), "")
-            else:
+            if strategy is not None and identity is not None and process.is_alive(identity):
                 self._take_over(strategy, run, identity)
+                continue
+            if identity is not None and not process.kill_session(identity):
+                log.error("processes of a run that is over do not end id=%s", run.strategy_id)
+            if strategy is None:
+                self._close_row(run, Exit(), "its strategy is gone")
+            else:
+                self._closed(strategy, run, Exit(), "")
         self._its.keys.renew([live.run for live in self._live.values()])
 
     def _take_over(self, strategy: Strategy, run: Run, identity: Identity) -> None:
@@ -177,10 +179,15 @@ class StrategyKeeper:
         log.info("strategy taken over id=%s pid=%s", strategy.id, identity.pid)
 
     def _found(self, run: Run) -> Identity | None:
-        """A run's live process: by its row, by the note it left, or by its token when neither was written."""
+        """Who a run's process is or was, None when it never came to be.
+
+        By its row, by the note it left, or by its token when neither was written.
+        """
         if run.pid is not None:
             identity = Identity(run.pid, run.started or 0, run.boot)
-            return identity if process.is_alive(identity) and process.carries(identity, run.token) else None
+            return (
+                identity if not process.is_alive(identity) or process.carries(identity, run.token) else None
+            )
         places = self._places(run.strategy_id)
         noted = process.noted(places.pid_file(run.generation), run.token)
         if noted is not None:
@@ -380,7 +387,6 @@ class StrategyKeeper:
         places = self._places(strategy.id)
         places.clear_run(run.generation)
         usage = self._watch.forget(strategy.id)
-        settled = after(strategy, run, end, why, now)
         closed = {
             "ended_at": now,
             "exit_code": end.code,
@@ -390,19 +396,22 @@ class StrategyKeeper:
             "peak_memory": usage.memory,
             "cpu_seconds": round(usage.cpu),
         }
-        changes = {
-            name: getattr(settled, name)
-            for name in ("wanted", "done_window", "state", "reason", "crashes", "retry_at", "last_stopped")
-        }
-        bad = settled.state in (StrategyState.CRASHED, StrategyState.FAILED)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Strategy:
+            """From the row as it is now: its owner may have pressed Stop since it was read."""
+            current = rows.by_id(connection, strategy.id, locked=True) or strategy
+            settled = after(current, run, end, why, now)
             run_rows.change_run(connection, run.id, **closed)
-            rows.change(connection, strategy.id, **changes)
+            rows.change(connection, strategy.id, **{name: getattr(settled, name) for name in _SETTLED})
+            bad = settled.state in (StrategyState.CRASHED, StrategyState.FAILED)
+            said = settled.reason if settled.state is StrategyState.FAILED else words
+            note = Note(at=now, kind="err" if bad else "info", words=f"Run {run.generation} over: {said}")
+            run_rows.add_note(connection, strategy.id, note)
+            return settled
 
-        said = settled.reason if settled.state is StrategyState.FAILED else words
-        self._write(work, (strategy.id, "err" if bad else "info", f"Run {run.generation} over: {said}"))
-        (log.warning if bad else log.info)("strategy ended id=%s: %s", strategy.id, said)
+        settled = self._write(work)
+        bad = settled.state in (StrategyState.CRASHED, StrategyState.FAILED)
+        (log.warning if bad else log.info)("strategy ended id=%s: %s", strategy.id, words)
         self._its.keys.revoke(strategy, run)
         if run.reason != GONE:
             self._its.ended(strategy, run)

@@ -205,8 +205,12 @@ def noted(pid_file: Path, token: str) -> Identity | None:
 
 
 def members(identity: Identity) -> list[int]:
-    """Live processes of the session that a process leads, or led."""
-    if identity.boot != boot():
+    """Live processes of the session that a process leads, or led.
+
+    The kernel gives a number to nobody else while a session goes by it; when somebody else has it, all are gone.
+    """
+    leader = identify(identity.pid)
+    if identity.boot != boot() or (leader is not None and leader.started != identity.started):
         return []
     if sys.platform != "linux":
         return _members_elsewhere(identity)
@@ -374,7 +378,10 @@ def has_begun(identity: Identity) -> bool:
 
 
 def carrying(token: str) -> Identity | None:
-    """A live process whose environment names a run; for a run of which nothing else is known."""
+    """The leader of a live process whose environment names a run; the leader itself may be gone.
+
+    For a run of which nothing else is known.
+    """
     if sys.platform != "linux":
         return None
     word = f"{TOKEN}={token}".encode()
@@ -384,6 +391,7 @@ def carrying(token: str) -> Identity | None:
         with contextlib.suppress(OSError):
             if word in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
                 fields = _stat(int(name))
-                found = identify(int(fields[3])) if fields else None
-                return found or identify(int(name))
+                if fields is not None:
+                    session = int(fields[3])
+                    return identify(session) or Identity(session, int(fields[19]), boot())
     return None

@@ -1,0 +1,81 @@
+"""Random starts, stops, kills and lost hosts: never two generations alive, and nobody left at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from domain.errors import InvalidRequest
+from domain.strategies import RunLimits, StrategyState
+from tests.services.test_strategy_keeper import LOOP, House, house
+
+__all__ = ["house"]
+
+STUBBORN = (
+    "import os, signal, time\nsignal.signal(15, lambda *_: None)\nos.fork()\nwhile True: time.sleep(0.05)"
+)
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1800)]
+
+
+def sessions(house: House) -> dict[str, set[int]]:
+    """Strategy id -> sessions of processes that run its files, by what the system says."""
+    found: dict[str, set[int]] = {}
+    home = str(house.parts.data_dir / "strategies")
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (
+                (entry / "cmdline").read_bytes().decode("utf-8", "replace") if entry.name.isdigit() else ""
+            )
+            stat = (entry / "stat").read_text() if home in command else ""
+        except OSError:
+            continue
+        fields = stat.rpartition(") ")[2].split()
+        if fields and fields[0] != "Z":
+            strategy_id = command.split(home + "/", 1)[1].split("/", 1)[0]
+            found.setdefault(strategy_id, set()).add(int(fields[3]))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_never_two_generations_and_no_survivor(house: House, seed: int) -> None:
+    chance = random.Random(seed)
+    house.keeper()
+    codes = (LOOP, STUBBORN, "raise SystemExit(1)", "print('done')")
+    ids = [house.add(code, limits=RunLimits(grace=1)) for code in codes]
+    for _ in range(int(os.environ.get("STEPS", "200"))):
+        strategy_id = chance.choice(ids)
+        match chance.choices(("start", "stop", "kill", "host", "wait"), (5, 4, 3, 1, 2))[0]:
+            case "start":
+                try:
+                    house.host.start(house.caller, strategy_id)
+                except InvalidRequest:
+                    continue
+            case "stop":
+                house.host.stop(house.caller, strategy_id)
+            case "kill":
+                for session in sessions(house).get(strategy_id, ()):
+                    try:
+                        os.kill(session, signal.SIGKILL)
+                    except ProcessLookupError:
+                        continue
+            case "host":
+                house.abandon()
+                house.keeper()
+            case "wait":
+                time.sleep(chance.random() * 0.5)
+        time.sleep(chance.random() * 0.1)
+        alive = sessions(house)
+        assert all(len(each) <= 1 for each in alive.values()), alive
+    for strategy_id in ids:
+        house.host.stop(house.caller, strategy_id)
+        house.until(strategy_id, StrategyState.STOPPED, seconds=60)
+    deadline = time.monotonic() + 20
+    while left := sessions(house):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+    assert house.live() == []
