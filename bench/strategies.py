@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,24 @@ _STAMP = "import time\nprint('begun', time.time(), flush=True)\ntime.sleep(3600)
 _LOUD = "line = 'x' * 999\nwhile True: print(line)\n"
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one run of the bench saw: MiB, percent of a core, seconds, MiB."""
+
+    held: float
+    alone: float
+    share: float
+    starts: list[float]
+    deaths: list[float]
+    written: float
+
+
 def run(context: Context) -> list[Figure]:
     """One install. Strategies are uploaded and started through its own services; the worker does the rest."""
+    return _figures(_measure(context))
+
+
+def _measure(context: Context) -> _Seen:
     with Install(context.scratch / "install") as install:
         desk = Desk(install)
         worker = psutil.Process(_worker(install))
@@ -44,34 +61,38 @@ def run(context: Context) -> list[Figure]:
         written = sum(path.stat().st_size for path in desk.folder(loud).glob("logs/*")) / 2**20
         desk.end_all()
         desk.close()
+    return _Seen(held, alone, share, starts, deaths, written)
+
+
+def _figures(seen: _Seen) -> list[Figure]:
     how = f"{_COUNT} strategies that print a line each 10 s"
     return [
-        Figure(name="worker's memory for 50 idle", value=held, unit="MiB", target=100, how=how),
+        Figure(name="worker's memory for 50 idle", value=seen.held, unit="MiB", target=100, how=how),
         Figure(
             name="share of a core for 50 idle",
-            value=share - alone,
+            value=seen.share - seen.alone,
             unit="%",
             target=3,
-            how=f"{how}; the worker used {share:.1f} %, and {alone:.1f} % without any",
+            how=f"{how}; the worker used {seen.share:.1f} %, and {seen.alone:.1f} % without any",
         ),
         Figure(
             name="start to first line, worst",
-            value=max(starts),
+            value=max(seen.starts),
             unit="s",
             target=1,
-            how=f"{len(starts)} starts",
+            how=f"{len(seen.starts)} starts",
         ),
-        Figure(name="start to first line, median", value=percentile(starts, 0.5), unit="s"),
+        Figure(name="start to first line, median", value=percentile(seen.starts, 0.5), unit="s"),
         Figure(
             name="death noticed, worst",
-            value=max(deaths),
+            value=max(seen.deaths),
             unit="s",
             target=2,
-            how=f"kill -9, {len(deaths)} times",
+            how=f"kill -9, {len(seen.deaths)} times",
         ),
         Figure(
             name="kept of an endless print, after 10 s",
-            value=written,
+            value=seen.written,
             unit="MiB",
             target=60,
             how="bounded by rate and by files",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +12,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import caller, pages, platform, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import Read, attempt, say
+from blueprints.python_faces import REASONS, face
 from blueprints.python_forms import exchange_of, limits_of, schedule_of
 from blueprints.shell import mode_name
 from domain.clock import IST
 from domain.errors import InvalidRequest, NotFound
-from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, StrategyState, Wanted
+from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, Wanted
 from services.strategy_examples import example, examples
 from services.strategy_host import EXCHANGES, StrategyHost, offers, told
 from services.strategy_logs import StrategyLogs
@@ -33,43 +33,6 @@ _KINDS = (
     (ScheduleKind.ALWAYS, "Always"),
     (ScheduleKind.MANUAL, "Only when I press Start"),
 )
-_WORDS = {
-    "weekend": "Closed: weekend",
-    "holiday": "Closed: holiday",
-    "before_market": "Before its window",
-    "after_market": "Its window is over",
-    "day": "Not on this day",
-}
-_LOOKS = {
-    StrategyState.STARTING: ("run", "play", "Starting"),
-    StrategyState.RUNNING: ("run", "play", "Running"),
-    StrategyState.STOPPING: ("wait", "hourglass", "Stopping"),
-    StrategyState.WAITING: ("wait", "clock", "Waiting"),
-    StrategyState.SCHEDULED: ("wait", "clock", "Scheduled"),
-    StrategyState.PAUSED: ("off", "pause", "Paused"),
-    StrategyState.CRASHED: ("err", "triangle-alert", "Crashed"),
-    StrategyState.FAILED: ("err", "triangle-alert", "Failed"),
-    StrategyState.FINISHED: ("off", "check", "Finished"),
-    StrategyState.STOPPED: ("off", "square", "Stopped"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """How a strategy's state looks: a class, an icon, words, and the reason in a sentence's part."""
-
-    look: str
-    mark: str
-    words: str
-    reason: str
-
-
-def face(strategy: Strategy) -> Face:
-    """The state as a page says it."""
-    look, mark, words = _LOOKS[strategy.state]
-    if strategy.state.is_live and strategy.wanted is Wanted.STOPPED:
-        look, mark, words = _LOOKS[StrategyState.STOPPING]
-    return Face(look, mark, words, _WORDS.get(strategy.reason, strategy.reason))
 
 
 def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -463,7 +426,7 @@ def start(strategy_id: str) -> BaseResponse:
             say(
                 "info",
                 "Armed",
-                f"{_WORDS.get(started.reason, '')}. It starts at its next window.".lstrip(". "),
+                f"{REASONS.get(started.reason, '')}. It starts at its next window.".lstrip(". "),
             )
         else:
             say("up", "Told to start")

@@ -20,15 +20,16 @@ linux = pytest.mark.skipif(sandbox.landlock_version() < 6, reason="the kernel ha
 @linux
 def test_a_hostile_script_finds_nothing(bench: Bench, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    for folder in ("keys/bus", "strategies/other/work", "log"):
+    neighbour = data / "strategies" / "other" / "work"
+    for folder in ("keys/bus", neighbour, "log"):
         (data / folder).mkdir(parents=True)
-    for file in ("platform.db", ".env", "keys/bus/web", "strategies/other/work/x"):
+    for file in ("platform.db", ".env", "keys/bus/web", neighbour / "x"):
         (data / file).write_text("canary")
     child = bench.start(
         (HOSTILE / "prober.py").read_text(),
         T_DATA=str(data),
         T_PLATFORM=str(os.getpid()),
-        T_NEIGHBOUR=str(data / "strategies/other/work/x"),
+        T_NEIGHBOUR=str(neighbour / "x"),
     )
     text, end = bench.output(child, 60)
     assert [line for line in text.splitlines() if line.startswith("GOT")] == []
