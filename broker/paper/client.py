@@ -199,9 +199,9 @@ class PaperBroker(Broker):
         return Ambiguous(f"{_GONE}; the order may have reached it")
 
     # -- reads
-    def _read(self, request: wire.Request, kind: type[T], wait: float = _ANSWER) -> T:
+    def _read(self, request: wire.Request, kind: type[T], wait: float | None = None) -> T:
         try:
-            raw = self._ask_twice(request, wait)
+            raw = self._ask_twice(request, wait or _ANSWER)
             return msgspec.msgpack.decode(raw, type=kind)
         except (NotReached, NoAnswer) as error:
             raise BrokerUnavailable("paper", "UNAVAILABLE", _GONE) from error

@@ -349,8 +349,8 @@ def _run(examples: int, steps: int) -> None:
     )
 
 
-def test_the_ledger_holds_through_5000_random_steps() -> None:
-    _run(examples=100, steps=50)
+def test_the_ledger_holds_through_20000_random_steps() -> None:
+    _run(examples=400, steps=50)
 
 
 @pytest.mark.campaign
