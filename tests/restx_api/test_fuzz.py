@@ -39,7 +39,8 @@ def explore(desk: OptionsDesk, method: str, path: str, examples: int) -> None:
 
     def ask(case: Any) -> None:
         for part in (case.body, case.query):
-            if isinstance(part, dict) and isinstance(part.get("apikey"), str) and part["apikey"]:
+            given_key = part.get("apikey") if isinstance(part, dict) else None
+            if isinstance(given_key, str) and 1 <= len(given_key) <= 256 and "\x00" not in given_key:
                 part["apikey"] = desk.key
         answer = case.call()
         case.validate_response(answer, checks=CHECKED)
