@@ -62,7 +62,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "trigger_price": "0",
     },
     "/chart": {"theme": "dark"},
-    "/killswitch": {"action": "engage", "reason": "enough"},
+    "/killswitch": {"action": "status"},
     "/placegttorder": _GTT,
     "/modifygttorder": {**_GTT, "trigger_id": "GTT-261123-00000000"},
     "/cancelgttorder": {"trigger_id": "GTT-261123-00000000"},
