@@ -14,6 +14,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.campaign)
             item.add_marker(pytest.mark.timeout(300))
             if not has_chromium():
                 item.add_marker(pytest.mark.skip(reason="there is no Chromium at /usr/bin"))
