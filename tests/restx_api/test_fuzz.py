@@ -57,6 +57,7 @@ def explore(desk: OptionsDesk, method: str, path: str, examples: int) -> None:
         tried(given(cases)(ask))()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("method", "path"), BUILT, ids=lambda part: part)
 def test_no_request_finds_an_undescribed_answer(fuzzed: OptionsDesk, method: str, path: str) -> None:
     explore(fuzzed, method, path, 5)
