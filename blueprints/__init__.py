@@ -31,6 +31,7 @@ from blueprints import (
     options,
     orders,
     pages_static,
+    playground,
     pnl,
     problems,
     python,
@@ -67,7 +68,7 @@ _PAGES = (
         baskets,
         options,
     ),
-    *(pnl, hooks, operate, admin),
+    *(pnl, hooks, playground, operate, admin),
     *(python, python_json, settings, accounts, kill, help, shell, webhooks),
 )
 _LARGEST_FORM = 10 << 20

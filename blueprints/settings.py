@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import browser, caller, page_session, pages, platform, renew_session, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import say
+from blueprints.samples import FIRST_ORDER, programs
 from domain.clock import IST
 from domain.errors import InvalidRequest, NotFound, Unauthorized
 
@@ -35,6 +36,7 @@ def render(template: str, here: str, **values: Any) -> str:
             [
                 ("keys", url_for("settings.keys"), "API keys"),
                 ("hooks", url_for("hooks.index"), "Webhooks"),
+                ("playground", url_for("playground.index"), "Playground"),
                 ("limits", url_for("admin.limits"), "Limits"),
             ],
         ),
@@ -212,7 +214,7 @@ def _keys_page(**values: Any) -> str:
         "form": {},
         "problems": {},
         "chosen": caller().account.id,
-        "api_url": request.host_url.rstrip("/"),
+        "programs": programs(request.host_url.rstrip("/"), "post", "/placeorder", FIRST_ORDER),
     }
     return render("settings/keys.html", "keys", **(page | values))
 

@@ -44,6 +44,7 @@ PAGES = [
     "/settings/calendar",
     "/settings/freeze",
     "/settings/audit",
+    "/playground",
 ]
 STRANGERS = ["/login", "/forgot"]
 _POLYGLOT = (

@@ -19,3 +19,4 @@ strategy.start();
 painter.start();
 ticket.start();
 trade.start();
+if (document.querySelector("[data-playground]")) import("./playground.js").then((playground) => playground.start());

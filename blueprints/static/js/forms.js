@@ -73,7 +73,7 @@ async function act(form, submitter) {
 
 export function start() {
   on("submit", "form[data-send]", (form, event) => { event.preventDefault(); act(form, event.submitter); });
-  on("submit", "form:not([data-send], [data-ticket], [data-quiet])", async (form, event) => {
+  on("submit", "form:not([data-send], [data-ticket], [data-quiet], [data-play])", async (form, event) => {
     const question = event.submitter?.dataset.ask;
     if (!question || form.dataset.sure) return;
     event.preventDefault();
