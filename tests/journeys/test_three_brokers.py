@@ -16,7 +16,7 @@ from bench.install import Install
 from tests.simulators.faces import simulator
 from tests.simulators.server import Simulator
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.campaign
 
 BROKERS = ("zerodha", "flattrade", "shoonya")
 PRICES = dict(zip(BROKERS, (1510.0, 1520.0, 1530.0), strict=True))

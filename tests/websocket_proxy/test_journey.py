@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.install import Install
 from tests.broker.sdk.environments import python_with
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(180)]
 SCRIPT = Path(__file__).with_name("sdk_script.py")
 
 

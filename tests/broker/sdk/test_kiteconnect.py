@@ -8,7 +8,7 @@ import pytest
 
 from tests.broker.sdk.environments import python_with, run_script, simulated
 
-pytestmark = pytest.mark.journey
+pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture(scope="module")
