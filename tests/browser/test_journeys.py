@@ -57,7 +57,9 @@ def test_from_first_run_to_the_kill_switch(chromium: Browser, tmp_path: Path) ->
 def trade_and_stop(desk: Desk) -> None:
     find_and_watch(desk.page)
     change_and_cancel(desk.page, place_two(desk.page))
-    close_and_kill(desk.page)
+    close(desk.page)
+    run_a_strategy(desk.page)
+    kill(desk.page)
 
 
 def find_and_watch(page: Page) -> None:
@@ -111,7 +113,7 @@ def change_and_cancel(page: Page, price: float) -> None:
     expect(page.locator("#orders-panel")).to_contain_text("No orders like that", timeout=10_000)
 
 
-def close_and_kill(page: Page) -> None:
+def close(page: Page) -> None:
     page.goto("/positions")
     page.locator("tr[data-held]").hover()
     page.click("tr[data-held] .rowact button:text('Exit')")
@@ -119,6 +121,34 @@ def close_and_kill(page: Page) -> None:
     expect(page.locator("#positions-panel")).to_contain_text("Flat", timeout=10_000)
     expect(page.locator("#positions-panel")).to_contain_text("Total, 0 open")
 
+
+def run_a_strategy(page: Page) -> None:
+    """Upload one, change it in the editor, start it, and read what it prints as it prints it."""
+    code = b"import time\nfor n in range(600):\n    print('beat', n, flush=True)\n    time.sleep(0.2)\n"
+    page.goto("/python/new")
+    page.fill("[name=strategy_name]", "Beats")
+    page.set_input_files(
+        "[name=strategy_file]", {"name": "beats.py", "mimeType": "text/x-python", "buffer": code}
+    )
+    page.click("button:has-text('Upload')")
+    page.click("text=Code")
+    editor = page.locator(".cm-content")
+    expect(editor).to_contain_text("print('beat', n")
+    editor.click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("print('hello from the page', flush=True)\n")
+    page.keyboard.press("Control+s")
+    expect(page.locator("[aria-label=Versions]")).to_contain_text("edited")
+    page.click("button:has-text('Run now')")
+    lines = page.locator("[data-log]")
+    if not lines.count():
+        page.click("text=Overview")
+    expect(lines).to_contain_text("hello from the page", timeout=30_000)
+    expect(lines).to_contain_text("beat 5", timeout=30_000)
+
+
+def kill(page: Page) -> None:
+    page.goto("/positions")
     page.keyboard.press("Shift+K")
     button = page.locator("#kill [data-hold]")
     expect(button).to_be_visible(timeout=10_000)
@@ -133,6 +163,9 @@ def close_and_kill(page: Page) -> None:
     page.mouse.down()
     page.wait_for_url("**/kill", timeout=10_000)
     page.mouse.up()
+    page.goto("/python/")
+    expect(page.locator("main")).to_contain_text("kill", ignore_case=True, timeout=20_000)
+    page.goto("/kill")
     expect(page.locator("h1")).to_have_text("Trading is locked")
 
 

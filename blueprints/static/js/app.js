@@ -19,4 +19,5 @@ strategy.start();
 painter.start();
 ticket.start();
 trade.start();
-if (document.querySelector("[data-playground]")) import("./playground.js").then((playground) => playground.start());
+const parts = { "[data-playground]": () => import("./playground.js"), "[data-editor] textarea": () => import("./editor.js") };
+for (const [query, load] of Object.entries(parts)) if (document.querySelector(query)) load().then((part) => part.start());
