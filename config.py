@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from domain.clock import IST
+
 ROOT = Path(__file__).resolve().parent
 SAMPLE = ROOT / ".env.sample"
 _RATE = re.compile(r"\d+ ?(per|/) ?(\d+ )?(second|minute|hour|day|month|year)s?", re.ASCII)
@@ -102,6 +104,17 @@ def _wall(value: str) -> wall_time:
     return wall_time(int(hour), int(minute))
 
 
+def _speed(value: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", value, re.ASCII) or not 0 < float(value) <= 10_000:
+        raise ValueError("a number above 0 and up to 10000 is needed")
+    return float(value)
+
+
+def _market_time(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=IST)
+
+
 def _words(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
@@ -120,6 +133,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+def _service(value: str) -> str:
+    return "" if value.lower() == "none" else _url("https", "http")(value)
+
+
 def _database(value: str) -> str:
     """PostgreSQL by URL; anything SQLite means the four files of the data directory and reads as ""."""
     if not value or value.startswith("sqlite:"):
@@ -127,6 +144,11 @@ def _database(value: str) -> str:
     return _url("postgresql", "postgres", "postgresql+psycopg")(value).replace(
         "postgres://", "postgresql://", 1
     )
+
+
+def _kept_elsewhere(value: str) -> str:
+    """A broker login of an earlier install; what its sample file had in its place is nothing."""
+    return "" if value.startswith("YOUR_BROKER_") else value
 
 
 def _secret(value: str) -> str:
@@ -160,8 +182,14 @@ class Settings:
     fernet_keys        newest first: the first encrypts, all decrypt
     host_server        public URL of the web server; derived from host and port when not set
     websocket_url      public URL of the feed; likewise
+    broker_api_key and the four after it: one broker login, taken over once (`services/env_import.py`)
     session_expiry_time, in IST
+    paper_replay       a directory of recorded candles and ticks, or files of them separated by commas; "" simulates
+    paper_replay_from  market time to begin at; None is the first recorded day's opening
     trusted_proxies    networks whose X-Forwarded-* headers are believed
+    metrics_networks   networks that may read /metrics
+    heartbeat_url      told each minute that this install works, for a watcher outside; "" tells nobody
+    egress_check_url   asked for this machine's outgoing address when somebody presses the button; "" asks nobody
     web_workers        web processes; more than one needs redis_url
     """
 
@@ -177,6 +205,9 @@ class Settings:
     websocket_port: int = setting(_whole(0, 65535), 8765)
     websocket_url: str = setting(_url("ws", "wss"), "")
     trusted_proxies: tuple[str, ...] = setting(_networks, ())
+    metrics_networks: tuple[str, ...] = setting(_networks, ("127.0.0.0/8", "::1/128"))
+    heartbeat_url: str = setting(_url("https", "http"), "")
+    egress_check_url: str = setting(_service, "https://checkip.amazonaws.com")
     web_threads: int = setting(_whole(2, 512), 64)
     web_workers: int = setting(_whole(1, 32), 1)
 
@@ -185,9 +216,13 @@ class Settings:
 
     bus_transport: str = setting(_one_of("ipc", "tcp"), "ipc" if sys.platform != "win32" else "tcp")
     zmq_host: str = setting(_text, "127.0.0.1")
-    zmq_port: int = setting(_whole(1, 65533), 5555)
+    zmq_port: int = setting(_whole(1, 65532), 5555)
     max_symbols_per_websocket: int = setting(_whole(1, 100_000), 1000)
     max_websocket_connections: int = setting(_whole(1, 100), 3)
+
+    paper_replay: str = setting(_text, "")
+    paper_replay_from: datetime | None = setting(_market_time, None)
+    paper_replay_speed: float = setting(_speed, 1.0)
 
     api_rate_limit: str = setting(_rate, "50 per second")
     order_rate_limit: str = setting(_rate, "10 per second")
@@ -201,6 +236,12 @@ class Settings:
     sip_api_rate_limit: str = setting(_rate, "10 per minute")
     login_rate_limit_min: str = setting(_rate, "5 per minute")
     login_rate_limit_hour: str = setting(_rate, "25 per hour")
+
+    broker_api_key: str = setting(_kept_elsewhere, "")
+    broker_api_secret: str = setting(_kept_elsewhere, "")
+    broker_api_key_market: str = setting(_kept_elsewhere, "")
+    broker_api_secret_market: str = setting(_kept_elsewhere, "")
+    redirect_url: str = setting(_text, "")
 
     session_expiry_time: wall_time = setting(_wall, _NIGHT)
     cors_enabled: bool = setting(_flag, True)
@@ -236,10 +277,26 @@ class Settings:
         """Where log files go: LOG_DIR, against the data directory when relative, else `<data_dir>/log`."""
         return self.data_dir / (self.log_dir or "log")
 
+    @property
+    def replay_paths(self) -> list[Path]:
+        """Where recorded prices are read from; [] where the market is simulated."""
+        return [self.data_dir / Path(word).expanduser() for word in _words(self.paper_replay)]
+
     def secret_values(self) -> tuple[str, ...]:
         """What no log line may show."""
         password = urlsplit(self.database_url).password, urlsplit(self.redis_url).password
-        return (self.app_key, self.api_key_pepper, *self.fernet_keys, *(word for word in password if word))
+        kept = (
+            self.broker_api_key,
+            self.broker_api_secret,
+            self.broker_api_key_market,
+            self.broker_api_secret_market,
+        )
+        return (
+            self.app_key,
+            self.api_key_pepper,
+            *self.fernet_keys,
+            *(word for word in (*password, *kept) if word),
+        )
 
 
 def reach(host: str) -> str:
@@ -294,6 +351,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(
             "WEB_WORKERS: more than one web process counts rate limits together, so REDIS_URL is needed"
         )
+    if settings.paper_replay and (missing := [p for p in settings.replay_paths if not p.exists()]):
+        raise SettingsError(f"PAPER_REPLAY: {missing[0]} does not exist")
     if settings.flask_port and settings.flask_port == settings.websocket_port:
         raise SettingsError(
             f"WEBSOCKET_PORT: {settings.websocket_port} is FLASK_PORT too; each needs its own"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench import Context, Figure, disk_figures, median_of, percentile
-from bench.install import ROOT, Install
+from bench.install import Install
+from tests.broker.sdk.environments import python_with, simulated
 
 _ORDERS = 60
 _PAUSE = 0.15  # the gate and the broker take ten orders a second
@@ -23,27 +23,31 @@ import json, sys, time
 from kiteconnect import KiteConnect
 told = json.loads(sys.argv[1])
 kite = KiteConnect(told["credentials"]["api_key"], told["credentials"]["access_token"], root=told["rest"])
-spent = []
+spent, used = [], time.process_time()
 for n in range(int(sys.argv[2])):
     time.sleep(float(sys.argv[3]))
     begun = time.perf_counter()
     kite.place_order("regular", "NSE", "INFY", "BUY", 1, "MIS", "LIMIT", price=1450 + n * 0.1, tag="bench")
     spent.append((time.perf_counter() - begun) * 1e3)
-print(json.dumps(spent))
+print(json.dumps([spent, (time.process_time() - used) / len(spent) * 1e3]))
 """
 
 
 def run(context: Context) -> list[Figure]:
-    python = _sdk_python(context)
-    with _simulated() as told, Install(context.scratch / "install") as install:
+    context.say(f"making an environment for {_SDK} where there is none yet")
+    python = python_with("kiteconnect", _SDK, "setuptools<81")
+    with simulated("zerodha") as told, Install(context.scratch / "install") as install:
         key = _live_account(install, told)
         runs = [_once(install, told, key, python) for _ in range(context.runs)]
     return [*median_of(runs), *disk_figures(context.scratch)]
 
 
 def _once(install: Install, told: dict[str, Any], key: str, python: Path) -> list[Figure]:
-    direct = _direct(python, told)
+    direct, alone = _direct(python, told)
+    web = _web(install)
+    used = _processor(web)
     through = _through(install, key)
+    busy = (_processor(web) - used) / _ORDERS * 1e3
     how = f"{_ORDERS} resting limit orders one after the other, {_PAUSE} s apart"
     p50, sdk = percentile(through, 0.5), percentile(direct, 0.5)
     return [
@@ -53,6 +57,13 @@ def _once(install: Install, told: dict[str, Any], key: str, python: Path) -> lis
         Figure(
             name="added by the platform p50", value=p50 - sdk, unit="ms", target=1.5, how="the difference"
         ),
+        Figure(
+            name="processor of the web role, an order",
+            value=busy,
+            unit="ms",
+            how="on a busy machine this tells more",
+        ),
+        Figure(name="processor of the SDK, an order", value=alone, unit="ms", how="the same orders"),
     ]
 
 
@@ -81,11 +92,23 @@ def _post(connection: http.client.HTTPConnection, path: str, body: dict[str, Any
     return told
 
 
-def _direct(python: Path, told: dict[str, Any]) -> list[float]:
+def _web(install: Install) -> psutil.Process:
+    children = psutil.Process(install.process.pid).children(recursive=True)
+    return next(each for each in children if "web" in " ".join(each.cmdline()))
+
+
+def _processor(process: psutil.Process) -> float:
+    """Seconds of processor that it has used."""
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
+
+
+def _direct(python: Path, told: dict[str, Any]) -> tuple[list[float], float]:
+    """Milliseconds an order, one by one, and of processor an order."""
     arguments = [str(python), "-c", _DIRECT, json.dumps(told), str(_ORDERS), str(_PAUSE)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    spent: list[float] = json.loads(done.stdout)
-    return spent
+    spent, used = json.loads(done.stdout)
+    return spent, used
 
 
 def _live_account(install: Install, told: dict[str, Any]) -> str:
@@ -97,26 +120,3 @@ def _live_account(install: Install, told: dict[str, Any]) -> str:
     _post(connection, "/api/v1/analyzer/toggle", {"apikey": key, "mode": False})
     connection.close()
     return key
-
-
-@contextmanager
-def _simulated() -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "commands", "simulate", "zerodha", "--still"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _sdk_python(context: Context) -> Path:
-    """An environment with the broker's SDK, made in the scratch directory."""
-    home = context.scratch / "sdk"
-    context.say(f"installing {_SDK}")
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "-q", str(home), "--python", sys.executable], check=True)
-    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), _SDK, "setuptools<81"], check=True)
-    return python

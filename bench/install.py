@@ -23,6 +23,7 @@ class Install:
         self.home = home
         self._environment = {**os.environ, **_LIMITS, "LOG_LEVEL": "WARNING", **settings}
         self.key = self.http = self.feed = ""
+        self._ports = ("0", "0")
 
     def __enter__(self) -> Install:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -54,19 +55,27 @@ class Install:
 
     def start(self) -> None:
         """Start the platform; returns when it said ready."""
-        command = self._command("run", "--port", "0", "--ws-port", "0")
+        command = self._command("run", "--port", self._ports[0], "--ws-port", self._ports[1])
         log = self.home / "run.log"
         with log.open("a") as errors:
             self.process = subprocess.Popen(
                 command, env=self._environment, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         assert self.process.stdout is not None
-        words = self.process.stdout.readline().split()
+        try:
+            words = self.process.stdout.readline().split()
+        except BaseException:  # we are asked to end: nobody will call `stop`
+            self.stop()
+            raise
         if words[:1] != ["ready"]:
             self.process.wait()
             raise RuntimeError(log.read_text()[-3000:])
         self.http = next((word for word in words if word.startswith("http:")), "")
         self.feed = next((word for word in words if word.startswith("ws:")), "")
+
+    def keep_ports(self) -> None:
+        """Start again, from now on, where it can be reached now."""
+        self._ports = (str(urlsplit(self.http).port), str(urlsplit(self.feed).port))
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -11,6 +11,7 @@ from typing import Any
 from bench import Context, Figure, disk_figures, median_of
 from bench.http_client import Load, Result, drive
 from bench.install import Install
+from bench.kill_switch import CLIENTS, blocked_after
 
 SYMBOL = "SBIN"
 _SECONDS = 4.0
@@ -39,6 +40,13 @@ def _measure(install: Install) -> list[Figure]:
             name="orders, 16 clients", value=many.rate, unit="/s", target=450, better="higher", how=_how(many)
         ),
         Figure(name="p99, 16 clients", value=many.at(0.99), unit="ms", target=120),
+        Figure(
+            name="kill switch: last order taken after it",
+            value=blocked_after(install, _limit(install)[0]),
+            unit="ms",
+            target=100,
+            how=f"{CLIENTS} clients",
+        ),
     ]
 
 
@@ -75,9 +83,9 @@ def _market(key: str) -> list[dict[str, Any]]:
 
 
 def _limit(install: Install) -> list[dict[str, Any]]:
-    """A buy 5 % below the last price: inside every band, never filled within a run."""
+    """A buy in whole rupees (every tick size divides them) 5 % below the last price: never filled within a run."""
     last = quote(install)
-    return [_order(install.key, "BUY", "LIMIT", f"{round(last * 0.95 / 0.05) * 0.05:.2f}")]
+    return [_order(install.key, "BUY", "LIMIT", f"{int(last * 0.95)}")]
 
 
 def quote(install: Install) -> float:

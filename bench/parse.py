@@ -1,4 +1,4 @@
-"""Parse brokers' bytes: full-mode ticker packets into ticks with ten levels, on one core."""
+"""Parse brokers' bytes on one core: full-mode ticker packets into ticks with ten levels, a master into instruments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import struct
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 from bench import Context, Figure, median_of
+from broker.zerodha import instruments
 from broker.zerodha.stream import Scrip, parse_frame, scrip
 from domain.model import Exchange, Instrument, InstrumentKind
 
+_MASTER = Path(__file__).parents[2] / "shared" / "data" / "instruments" / "kite_nfo_bfo_2026-08-21.csv.gz"
 _PACKETS = 200
 _FRAMES = 100
 _TARGET = 300_000
@@ -23,9 +26,24 @@ def run(context: Context) -> list[Figure]:
     usual = gc.get_threshold()
     gc.set_threshold(50_000, 20, 100)  # as the stream role sets it: ticks make no cycles
     try:
-        return median_of([[_kite(frames, scrips)] for _ in range(context.runs)])
+        runs = [[_kite(frames, scrips), *_kite_master(context)] for _ in range(context.runs)]
     finally:
         gc.set_threshold(*usual)
+    return median_of(runs)
+
+
+def _kite_master(context: Context) -> list[Figure]:
+    if not _MASTER.exists():
+        context.say("the Kite master is not here: only packets are parsed")
+        return []
+    begun, used = time.perf_counter(), time.process_time()
+    found = sum(isinstance(row, Instrument) for row in instruments.read(_MASTER))
+    seconds, busy = time.perf_counter() - begun, time.process_time() - used
+    how = f"{found:,} contracts of NFO and BFO, unpacked and read into instruments"
+    return [
+        Figure(name="kite F&O master", value=seconds, unit="s", target=1.0, how=how),
+        Figure(name="kite F&O master, processor", value=busy, unit="s", how="the same, processor time"),
+    ]
 
 
 def _kite(frames: list[bytes], scrips: dict[int, Scrip]) -> Figure:

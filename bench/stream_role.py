@@ -17,6 +17,7 @@ import psutil
 
 import config
 from database.migrate import upgrade_all
+from services.accounts import Role
 from services.platform import Platform, build_platform
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +40,7 @@ class StreamRole:
         """Stores, a user with a key, the paper master. The caller closes what it gets."""
         upgrade_all(self.settings.database_url, self.home)
         platform = build_platform(self.settings, "tool")
-        user = platform.accounts.add_user("bench", "correct horse battery", admin=True)
+        user = platform.accounts.add_user("bench", "correct horse battery", role=Role.ADMIN)
         self.key = platform.accounts.create_key(user.id)
         platform.instruments.load_paper()
         for exchange in ("NSE", "NFO"):

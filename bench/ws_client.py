@@ -94,11 +94,13 @@ class LoadClient:
         self.socket.sendall(head + mask + masked.to_bytes(size, "big"))
 
     def take(self, buffer: memoryview) -> None:
-        """Read what is there."""
+        """Read what is there. Raises ConnectionError when the server has closed the socket."""
         try:
             size = self.socket.recv_into(buffer)
         except BlockingIOError:
             return
+        if size == 0:
+            raise ConnectionError(f"the server closed a client's socket after {self.bytes:,} bytes")
         self.bytes += size
         if self.read:
             self._parse(self._rest + bytes(buffer[:size]))
@@ -126,6 +128,8 @@ class LoadClient:
                 break
             if data[at] == 0x81:
                 self._count(data[start : start + size], now)
+            elif data[at] == 0x89:
+                self.send(0x8A, data[start : start + size])
             at = start + size
         self._rest = data[at:]
 

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.session_store import PageSession, RowSessions
 from domain.clock import IST
 from domain.errors import NotFound, Unauthorized
+from domain.roles import TRADE, Role
 from services.accounts import Caller, User
 from services.addresses import Proxies
 from services.browser import Browser
@@ -143,10 +144,48 @@ def is_keyed(view: object) -> bool:
     return bool(getattr(view, "keyed", False))
 
 
+def own(view: Callable[P, T]) -> Callable[P, T]:
+    """Mark a view whose writes concern the person alone, or which looks itself at what they may do."""
+    view.asks = "own"  # type: ignore[attr-defined]
+    return view
+
+
+def manages(view: Callable[P, T]) -> Callable[P, T]:
+    """Mark a view whose writes run the account in front: its limits, its paper terms."""
+    view.asks = "manage"  # type: ignore[attr-defined]
+    return view
+
+
+def check_manages(who: Caller) -> None:
+    """Raises Unauthorized unless the caller runs their account."""
+    if who.role is not Role.ADMIN:
+        raise Unauthorized(
+            f"You are a {who.role} at {who.account.name}. Its login, mode, limits and terms are changed by its admin."
+        )
+
+
+def check_trades(who: Caller) -> None:
+    """Raises Unauthorized unless the caller may trade on their account."""
+    if TRADE not in who.scopes:
+        raise Unauthorized(f"You may look at {who.account.name}, not act on it. Nothing was changed.")
+
+
+def require_right() -> None:
+    """Every write asks for the right to trade on the account in front, unless its view is marked otherwise."""
+    if request.method in ("GET", "HEAD", "OPTIONS") or not current_user.is_authenticated:
+        return
+    asks = getattr(current_app.view_functions.get(str(request.endpoint)), "asks", "trade")
+    if asks == "manage":
+        check_manages(caller())
+    elif asks != "own":
+        check_trades(caller())
+
+
 def pages(name: str, *, prefix: str | None = None) -> Blueprint:
-    """A blueprint whose every view asks for somebody signed in."""
+    """A blueprint whose every view asks for somebody signed in, and for writes for the right to trade."""
     blueprint = Blueprint(name, f"blueprints.{name}", url_prefix=prefix)
     blueprint.before_request(require_user)
+    blueprint.before_request(require_right)
     return blueprint
 
 
@@ -186,5 +225,9 @@ def install(app: Flask, *, trusted_proxies: tuple[str, ...], secure: bool) -> No
             return None
 
     @app.before_request
-    def _note_address() -> None:
+    def _note_address() -> Response | None:
+        """Also turns banned addresses away, whatever door they came to."""
         g.address = proxies.client(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
+        if browser().bans.holds(g.address):
+            return Response("This address is not served.", 403, mimetype="text/plain")
+        return None

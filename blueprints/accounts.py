@@ -9,10 +9,19 @@ from typing import Any
 from flask import g, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import choose_account, pages, platform, user
+from blueprints.access import check_manages, choose_account, keyed, own, pages, platform, user
 from blueprints.problems import back_to, problem_of, say
-from domain.errors import BrokerError, InvalidRequest, LoginFailed, NotFound, NotSupported, PlatformError
+from domain.errors import (
+    BrokerError,
+    InvalidRequest,
+    LoginFailed,
+    NotFound,
+    NotSupported,
+    PlatformError,
+    Unauthorized,
+)
 from domain.model import Mode, OrderMode
+from domain.roles import Role
 from services import broker_directory
 from services.accounts import Account, Caller
 from services.broker_directory import Manifest
@@ -31,7 +40,7 @@ class Row:
     account: Account
     manifest: Manifest
     state: SessionState
-    orders: int
+    role: Role
 
     @property
     def needs_login(self) -> bool:
@@ -41,29 +50,34 @@ class Row:
 @blueprint.get("/accounts")
 def index() -> str:
     """Every account with its mode, login state and what to do next."""
-    rows = [_row(account) for account in platform().accounts.accounts_of(user().id)]
+    return _index({})
+
+
+def _index(errors: dict[str, str]) -> str:
     return render_template(
         "accounts/index.html",
         section="accounts",
-        rows=rows,
+        rows=[_row(seat.account, seat.role) for seat in platform().accounts.seats_of(user().id)],
         brokers=broker_directory.listed(),
-        errors={},
-        form={},
+        errors=errors,
+        form=request.form,
     )
 
 
-def _row(account: Account) -> Row:
+def _row(account: Account, role: Role = Role.ADMIN) -> Row:
     manifest = broker_directory.manifest_of(account.broker)
-    return Row(account, manifest, platform().sessions.state(account), 0)
+    return Row(account, manifest, platform().sessions.state(account), role)
 
 
-def _mine(account_id: int) -> tuple[Account, Caller]:
-    """An account of the signed-in user, and them acting for it. Raises NotFound."""
+def _run_by_me(account_id: int) -> tuple[Account, Caller]:
+    """An account that the signed-in user runs, and them acting for it. Raises NotFound, Unauthorized."""
     caller = platform().accounts.caller_of_user(user().id, account_id, address=g.address)
+    check_manages(caller)
     return caller.account, caller
 
 
 @blueprint.post("/accounts/<int:account_id>/choose")
+@own
 def choose(account_id: int) -> BaseResponse:
     """Put an account in front. Raises NotFound for one that is not the user's."""
     choose_account(account_id)
@@ -71,23 +85,17 @@ def choose(account_id: int) -> BaseResponse:
 
 
 @blueprint.post("/accounts")
+@own
 def add() -> Answer:
     """Open an account with a broker; it starts on paper prices and orders until it is taken live."""
+    if user().role is Role.VIEWER:
+        raise Unauthorized("You may look, not act: an administrator opens accounts for you to see.")
     form = request.form
     manifest = broker_directory.manifest_of(form.get("broker", ""))
     try:
         made = platform().accounts.add_account(user().id, form.get("name", ""), manifest.name)
     except InvalidRequest as error:
-        rows = [_row(account) for account in platform().accounts.accounts_of(user().id)]
-        page = render_template(
-            "accounts/index.html",
-            section="accounts",
-            rows=rows,
-            brokers=broker_directory.listed(),
-            errors={error.field or "name": str(error)},
-            form=form,
-        )
-        return page, 400
+        return _index({error.field or "name": str(error)}), 400
     if manifest.login.kind == "none":
         say("up", f"{made.name} is ready")
         return redirect(url_for("accounts.index"), 303)
@@ -95,6 +103,7 @@ def add() -> Answer:
 
 
 @blueprint.post("/accounts/<int:account_id>/default")
+@own
 def default(account_id: int) -> BaseResponse:
     """The account that keys and new browsers get when none is named."""
     platform().accounts.set_default(user().id, account_id)
@@ -103,9 +112,10 @@ def default(account_id: int) -> BaseResponse:
 
 # -- how orders go out
 @blueprint.route("/accounts/<int:account_id>/mode", methods=["GET", "POST"])
+@own
 def mode(account_id: int) -> Answer:
     """Live takes the account's name, typed; back to paper takes one press."""
-    account, caller = _mine(account_id)
+    account, caller = _run_by_me(account_id)
     if request.method == "GET":
         return _mode_page(account, "")
     wanted = Mode.LIVE if request.form.get("mode") == "live" else Mode.ANALYZE
@@ -122,13 +132,17 @@ def mode(account_id: int) -> Answer:
 
 
 def _mode_page(account: Account, error: str) -> str:
-    return render_template("accounts/mode.html", section="accounts", row=_row(account), error=error)
+    verdict = platform().egress.verdict(account)
+    return render_template(
+        "accounts/mode.html", section="accounts", row=_row(account), error=error, verdict=verdict
+    )
 
 
 @blueprint.post("/accounts/<int:account_id>/order-mode")
+@own
 def order_mode(account_id: int) -> BaseResponse:
     """Whether programs' orders go out at once or wait for a person."""
-    account, caller = _mine(account_id)
+    account, caller = _run_by_me(account_id)
     semi = request.form.get("order_mode") == "semi_auto"
     platform().accounts.set_order_mode(caller, OrderMode.SEMI_AUTO if semi else OrderMode.AUTO)
     words = "wait for approval in the Action Center" if semi else "go out at once"
@@ -143,9 +157,10 @@ def _ring(account: Account) -> None:
 
 # -- broker login
 @blueprint.route("/accounts/<int:account_id>/connect", methods=["GET", "POST"])
+@own
 def connect(account_id: int) -> Answer:
     """The login form that the broker's manifest describes."""
-    account, _ = _mine(account_id)
+    account, _ = _run_by_me(account_id)
     manifest = broker_directory.manifest_of(account.broker)
     if manifest.login.kind == "none":
         return redirect(url_for("accounts.index"), 303)
@@ -204,7 +219,27 @@ def callback(broker: str) -> Answer:
     )
 
 
-@blueprint.post("/<broker>/callback")
+@blueprint.post("/<broker>/callback/back")
+@keyed
+@own
+def back(broker: str) -> Answer:
+    """The same for a page that posted its answer (`broker_return`). Our mark in it stands for the form's token."""
+    pending = session.get(_LOGIN) or {}
+    account, given = _pending(broker, pending), request.form.to_dict()
+    mark = str(pending.get("state") or "")
+    if (
+        account is None
+        or not mark
+        or not secrets.compare_digest(given.get("state", "").encode(), mark.encode())
+    ):
+        raise InvalidRequest("This answer belongs to another login. Begin again from Accounts.")
+    return render_template(
+        "accounts/finish.html", section="accounts", row=_row(account), given=given, matches=True
+    )
+
+
+@blueprint.post("/<broker>/callback/finish")
+@own
 def finish(broker: str) -> Answer:
     """Trade what the broker's page gave for a session."""
     account = _pending(broker, session.pop(_LOGIN, None) or {})
@@ -221,16 +256,17 @@ def finish(broker: str) -> Answer:
 
 def _pending(broker: str, pending: dict[str, Any]) -> Account | None:
     try:
-        account, _ = _mine(int(pending.get("account", 0)))
+        account, _ = _run_by_me(int(pending.get("account", 0)))
     except NotFound:
         return None
     return account if account.broker == broker else None
 
 
 @blueprint.post("/accounts/<int:account_id>/disconnect")
+@own
 def disconnect(account_id: int) -> BaseResponse:
     """End the broker session, here and at the broker as far as it answers."""
-    account, _ = _mine(account_id)
+    account, _ = _run_by_me(account_id)
     try:
         platform().sessions.log_out(account)
     except BrokerError as error:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+import json
+from datetime import date, time, timedelta
 from typing import Any
 
 from flask import redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, desk, pages, platform, require_admin, today, user
+from blueprints.access import browser, caller, desk, manages, own, pages, platform, require_admin, today, user
 from blueprints.forms import number
-from blueprints.fresh import wrong_password
 from blueprints.listing import Listing, csv_answer
 from blueprints.problems import problem_of, say
 from blueprints.settings import render
 from domain.calendar import DayType, HolidayFact
 from domain.errors import InvalidRequest, PlatformError
 from domain.model import Exchange, Instrument
+from services.audit import Entry
 
 blueprint = pages("admin", prefix="/settings")
 
@@ -25,6 +26,7 @@ Answer = str | BaseResponse | tuple[str, int]
 
 # -- limits of the account in front
 @blueprint.route("/limits", methods=["GET", "POST"])
+@manages
 def limits() -> Answer:
     """What the gate holds the account to."""
     here = caller()
@@ -67,47 +69,68 @@ def _whole(form: Any, name: str) -> int | None:
     return None if value is None else int(value)
 
 
-# -- users
-@blueprint.route("/users", methods=["GET", "POST"])
-def users() -> Answer:
-    """Who may sign in; an administrator adds people."""
-    require_admin()
-    problems: dict[str, str] = {}
-    if request.method == "POST":
-        form = request.form
-        if error := wrong_password("own_password"):
-            problems = {"own_password": error}
-        else:
-            try:
-                made = platform().accounts.add_user(
-                    form.get("name", ""), form.get("password", ""), admin=form.get("admin") == "on"
-                )
-                platform().audit.note(caller(), "user.add", {"name": made.name, "admin": made.is_admin})
-                say("up", f"{made.name} may sign in", "They have a paper account of their own.")
-                return redirect(url_for("admin.users"), 303)
-            except InvalidRequest as refused:
-                problems = {refused.field or "name": str(refused)}
-    people = [(one, browser().second_factor.is_on(one.id)) for one in platform().accounts.users()]
-    page = render("settings/users.html", "users", people=people, problems=problems, form=request.form)
-    return page, 400 if problems else 200
-
-
 # -- security
 @blueprint.get("/security")
-def security() -> str:
-    """Tries to sign in, and where the failing ones come from."""
+def security() -> Answer:
+    """Tries to sign in, where the failing ones come from, and who is shut out."""
     require_admin()
+    return _security_page({})
+
+
+def _security_page(problems: dict[str, str]) -> Answer:
     guard = browser().guard
-    return render(
+    page = render(
         "settings/security.html",
         "security",
         attempts=guard.latest(limit=100),
         addresses=guard.busiest_addresses(),
+        bans=browser().bans.listed(),
+        lasts=[(value, words) for value, words, _ in _LASTS],
+        problems=problems,
+        form=request.form,
     )
+    return (page, 400) if problems else page
+
+
+_LASTS: tuple[tuple[str, str, timedelta | None], ...] = (
+    ("hour", "An hour", timedelta(hours=1)),
+    ("day", "A day", timedelta(days=1)),
+    ("week", "A week", timedelta(days=7)),
+    ("lifted", "Until lifted", None),
+)
+
+
+@blueprint.post("/security/bans")
+@own
+def ban() -> Answer:
+    """Shut an address or a network out of every page and the API."""
+    require_admin()
+    form = request.form
+    lasts = next((last for value, _, last in _LASTS if value == form.get("lasts")), timedelta(days=1))
+    try:
+        made = browser().bans.add(caller(), form.get("network", ""), form.get("reason", ""), lasts)
+    except InvalidRequest as refused:
+        return _security_page({refused.field or "network": str(refused)})
+    platform().audit.note(caller(), "ban.add", {"network": made.network, "reason": made.reason})
+    say("up", f"{made.network} is shut out", "It is answered 403 from now on.")
+    return redirect(url_for("admin.security"), 303)
+
+
+@blueprint.post("/security/bans/lift")
+@own
+def lift_ban() -> BaseResponse:
+    """Serve it again."""
+    require_admin()
+    network = request.form.get("network", "")
+    browser().bans.lift(network)
+    platform().audit.note(caller(), "ban.lift", {"network": network})
+    say("up", f"{network} is served again")
+    return redirect(url_for("admin.security"), 303)
 
 
 # -- calendar
 @blueprint.route("/calendar", methods=["GET", "POST"])
+@own
 def calendar() -> Answer:
     """Holidays and special sessions of a year, and the operator's corrections."""
     require_admin()
@@ -163,6 +186,7 @@ def _fact() -> HolidayFact:
 
 
 @blueprint.post("/calendar/take-back")
+@own
 def take_back() -> BaseResponse:
     """Drop a correction: the facts hold again."""
     require_admin()
@@ -211,24 +235,38 @@ def audit() -> str | BaseResponse:
     here = caller()
     account = None if here.is_admin and request.args.get("all") == "1" else here.account.id
     before = request.args.get("before", "")
-    rows = platform().audit.latest(
-        account, 100, int(before) if before.isascii() and before.isdigit() else None
-    )
-    if request.args.get("format") == "csv":
-        return csv_answer("audit", _AUDIT_COLUMNS, rows)
+    as_csv = request.args.get("format") == "csv"
+    begin = int(before) if before.isascii() and before.isdigit() else None
+    rows = platform().audit.latest(account, _MOST_AUDITED if as_csv else 100, begin)
+    names = platform().accounts.names(row.entry.user_id for row in rows)
+    if as_csv:
+        return csv_answer("audit", {"who": lambda row: _who(row.entry, names)} | _AUDIT_COLUMNS, rows)
     return render(
         "settings/audit.html",
         "audit",
-        rows=rows,
+        rows=[(row, _who(row.entry, names)) for row in rows],
         next_before=rows[-1].seq if len(rows) == 100 else None,
         whole=account is None,
         verdict=platform().audit.verify() if request.args.get("verify") == "1" and user().is_admin else None,
     )
 
 
-_AUDIT_COLUMNS = {
-    "seq": lambda row: row.seq,
-    "at": lambda row: row.entry.at.isoformat(),
+def _who(entry: Entry, names: dict[int, str]) -> str:
+    """The person's name. What the journal sealed has their number, which stays so: the chain counts every letter."""
+    return names.get(entry.user_id or 0, entry.who) if entry.who in ("", str(entry.user_id)) else entry.who
+
+
+_MOST_AUDITED = 10_000
+_AUDIT_COLUMNS: dict[str, Any] = {
+    "no": lambda row: row.seq,
+    "time": lambda row: row.entry.at.isoformat(),
+    "what": lambda row: row.entry.action,
+    "subject": lambda row: row.entry.subject,
+    "through": lambda row: row.entry.door,
+    "address": lambda row: row.entry.address,
+    "account": lambda row: row.entry.account_id,
+    "strategy": lambda row: row.entry.strategy,
+    "algo_id": lambda row: row.entry.algo_id,
+    "detail": lambda row: json.dumps(row.entry.detail, sort_keys=True),
     "hash": lambda row: row.hash,
-    "entry": lambda row: str(row.entry),
 }

@@ -32,6 +32,12 @@ def index() -> str:
     )
 
 
+@blueprint.get("/waiting")
+def waiting() -> str:
+    """How many wait, for the bar of any open page; fetched when the account has news of its orders."""
+    return render_template("approvals/waiting.html", waiting=platform().approvals.waiting(caller()))
+
+
 @blueprint.post("/<int:approval_id>/approve")
 def approve(approval_id: int) -> BaseResponse:
     """Send it, once."""

@@ -9,7 +9,7 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, pages, platform, user
+from blueprints.access import browser, caller, own, pages, platform, user
 from blueprints.books import name_of, order_tabs
 from blueprints.forms import body_hash, new_form_key, order_request
 from blueprints.problems import attempt, done, is_script, problem_of, say
@@ -46,6 +46,7 @@ def index() -> str:
 
 
 @blueprint.post("")
+@own
 def create() -> Answer:
     """A new, empty basket."""
     try:
@@ -105,6 +106,7 @@ def _cost(basket: Basket) -> Cost:
 
 
 @blueprint.post("/<int:basket_id>/add")
+@own
 def add(basket_id: int) -> Answer:
     """Put an order into the basket."""
     form = request.form
@@ -125,6 +127,7 @@ def add(basket_id: int) -> Answer:
 
 
 @blueprint.post("/<int:basket_id>/change")
+@own
 def change(basket_id: int) -> BaseResponse:
     """Move a leg, take it out, or empty the basket."""
     form, baskets, who = request.form, browser().baskets, user().id
@@ -145,6 +148,7 @@ def _place(name: str) -> int | None:
 
 
 @blueprint.post("/<int:basket_id>/delete")
+@own
 def delete(basket_id: int) -> BaseResponse:
     """Drop the basket; nothing that was sent changes."""
     browser().baskets.delete(user().id, basket_id)

@@ -16,9 +16,11 @@ from blueprints.access import browser, caller, pages, platform, today
 from blueprints.filters import title
 from blueprints.forms import new_form_key
 from blueprints.listing import Listing, csv_answer
+from blueprints.position_groups import WAYS, grouped, total
 from blueprints.problems import Read, attempt
 from domain.clock import IST
-from domain.model import Exchange, Holding, Order, OrderState, Position, Trade
+from domain.errors import NotFound
+from domain.model import Exchange, Holding, Order, OrderState, Position, Product, Trade
 
 blueprint = pages("books")
 
@@ -101,13 +103,14 @@ def _group(order: Order) -> str:
     return next(name for name, states in _STATES.items() if order.state in states)
 
 
-def order_tabs(here: str) -> list[tuple[str, str, None, bool]]:
+def order_tabs(here: str) -> list[tuple[str, str, int | None, bool]]:
+    waiting = platform().approvals.waiting(caller())
     return [
         (url_for("books.orders"), "Orders", None, here == "orders"),
         (url_for("books.trades"), "Trades", None, here == "trades"),
         (url_for("triggers.index"), "GTT and exits", None, here == "triggers"),
         (url_for("baskets.index"), "Baskets", None, here == "baskets"),
-        (url_for("approvals.index"), "Action Center", None, here == "approvals"),
+        (url_for("approvals.index"), "Action Center", waiting or None, here == "approvals"),
     ]
 
 
@@ -158,25 +161,52 @@ def positions() -> str | BaseResponse:
     )
     if _wants_csv():
         return csv_answer("positions", _POSITION_COLUMNS, listing.all)
-    panel = request.args.get("part") == "panel"
+    panel, way = request.args.get("part") == "panel", request.args.get("group", "")
     return render_template(
         "books/positions_panel.html" if panel else "books/positions.html",
         section="positions",
         book=book,
         listing=listing,
+        groups=grouped(listing.rows, way),
+        way=way,
+        ways=WAYS,
         form_key=new_form_key(),
+        convertible=attempt(lambda: _convertible(made), set()).value,
+        converting=browser().journal.converting(here),
         open_count=sum(1 for row in made if row.position.quantity),
-        total=_total([row.pnl for row in made]),
-        booked=_total([row.position.realised for row in made]),
+        total=total(row.pnl for row in made),
+        booked=total(row.position.realised for row in made),
         funds=attempt(lambda: platform().portfolio.funds(here), None),
         tabs=_position_tabs("positions"),
     )
 
 
-def _total(values: list[Decimal | None]) -> Decimal | None:
-    """The sum, None when any part is not known: a sum of what happens to be known would be a lie."""
-    known = [value for value in values if value is not None]
-    return sum(known, Decimal(0)) if len(known) == len(values) else None
+def _convertible(rows: list[PositionRow]) -> set[tuple[str, str, str]]:
+    """(exchange, symbol, product) of the open positions that the broker can hold under another product."""
+    held = [row.position for row in rows if row.position.quantity]
+    found = zip(held, platform().conversions.targets(caller().account, held), strict=True)
+    return {(one.exchange.value, one.symbol, one.product.value) for one, targets in found if targets}
+
+
+def row_of(row: str) -> tuple[Exchange, str, Product]:
+    """The parts of an EXCHANGE:SYMBOL:PRODUCT. Raises NotFound."""
+    exchange, _, rest = row.partition(":")
+    symbol, _, product = rest.rpartition(":")
+    try:
+        return Exchange(exchange), symbol, Product(product)
+    except ValueError as error:
+        raise NotFound("No such open position.") from error
+
+
+def open_position(row: str) -> Position:
+    """The open position of an EXCHANGE:SYMBOL:PRODUCT. Raises NotFound."""
+    exchange, symbol, product = row_of(row)
+    read: Read[list[Position]] = attempt(lambda: platform().portfolio.positions(caller()), [])
+    for position in read.value:
+        named = (position.exchange, position.symbol, position.product) == (exchange, symbol, product)
+        if named and position.quantity and position.average_price is not None:
+            return position
+    raise NotFound("No such open position.")
 
 
 def _position_tabs(here: str) -> list[tuple[str, str, None, bool]]:
@@ -211,8 +241,8 @@ def holdings() -> str | BaseResponse:
         listing=listing,
         worth={h.symbol: worth(h) for h in book.value},
         gain={h.symbol: gain(h) for h in book.value},
-        value=_total([worth(h) for h in book.value]),
-        total=_total([gain(h) for h in book.value]),
+        value=total([worth(h) for h in book.value]),
+        total=total([gain(h) for h in book.value]),
         cost=sum((h.average_price * h.quantity for h in book.value), Decimal(0)),
         tabs=_position_tabs("holdings"),
     )

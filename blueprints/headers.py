@@ -13,6 +13,16 @@ _SQUEEZED = ("text/html", "text/csv", "application/json")
 _SMALLEST = 1024
 _BARE = "default-src 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 
+_ALWAYS = (
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ("cache-control", "no-store"),
+)
+
 
 def nonce() -> str:
     """This request's nonce for scripts and style sheets."""
@@ -62,20 +72,16 @@ def install(app: Flask, websocket_url: str) -> None:
 
     @app.after_request
     def _harden(answer: Response) -> Response:
-        headers = answer.headers
-        page = answer.mimetype == "text/html"
-        headers.setdefault("Content-Security-Policy", policy(socket_origin(websocket_url)) if page else _BARE)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        headers.setdefault(
-            "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-        )
-        headers.setdefault("Cache-Control", "no-store")
-        if request.is_secure:
-            headers.setdefault("Strict-Transport-Security", _YEAR)
+        own = {name.lower() for name, _ in answer.headers}
+        for name, value in _ALWAYS:
+            if name not in own:
+                answer.headers.add(name, value)
+        if "content-security-policy" not in own:
+            page = answer.mimetype == "text/html"
+            rules = policy(socket_origin(websocket_url)) if page else _BARE
+            answer.headers.add("content-security-policy", rules)
+        if request.is_secure and "strict-transport-security" not in own:
+            answer.headers.add("strict-transport-security", _YEAR)
         return _squeeze(answer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, pages, platform, user
+from blueprints.access import browser, caller, manages, pages, platform, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import Read, attempt, problem_of, say
 from domain.errors import InvalidRequest, Unauthorized
@@ -59,6 +59,7 @@ def throw() -> BaseResponse:
 
 
 @blueprint.post("/unlock")
+@manages
 def unlock() -> Answer:
     """Allow trading again, after the password and, where codes are on, a code."""
     if error := wrong_password():

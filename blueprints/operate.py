@@ -12,7 +12,7 @@ import psutil
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, desk, pages, platform, require_admin, user
+from blueprints.access import browser, caller, desk, own, pages, platform, require_admin, user
 from blueprints.listing import csv_answer
 from blueprints.problems import attempt, say
 from domain.errors import InvalidRequest
@@ -27,6 +27,7 @@ def render(template: str, here: str, **values: Any) -> str:
     everybody = [
         (url_for("operate.contracts"), "Contract files", None, here == "contracts"),
         (url_for("operate.unsettled"), "Reconciliation", None, here == "unsettled"),
+        (url_for("requests.index"), "Requests", None, here == "requests"),
         (url_for("operate.latency"), "Latency", None, here == "latency"),
     ]
     server = [
@@ -77,14 +78,15 @@ def load_again() -> BaseResponse:
 
 @blueprint.get("/unsettled")
 def unsettled() -> str:
-    """Orders without an answer: since when, and what was seen of them; on live accounts, what differs."""
+    """Orders and conversions without an answer: since when, and what was seen; on live accounts, what differs."""
     here = caller()
     report = platform().reconciliation.state(here.account)[0] if here.account.mode is Mode.LIVE else None
-    rows = browser().journal.unsettled(here)
+    rows = [*browser().journal.unsettled(here), *browser().journal.converting(here)]
     return render("operate/unsettled.html", "unsettled", rows=rows, report=report)
 
 
 @blueprint.post("/unsettled/look")
+@own
 def look_now() -> BaseResponse:
     """Read the broker's book for them now instead of in a moment."""
     account = caller().account

@@ -10,14 +10,15 @@ from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import browser, caller, pages, platform
-from blueprints.books import name_of
+from blueprints.books import name_of, row_of
 from blueprints.filters import inr, units
 from blueprints.forms import EXIT_FIELDS, body_hash, exits_of, new_form_key, number, order_request, word
 from blueprints.problems import back_to, is_script, problem_of, say
 from domain.errors import InvalidRequest, PlatformError
-from domain.model import Exchange, Instrument, Order, OrderRequest, OrderType, Product, Side
+from domain.model import Instrument, Order, OrderRequest, OrderType, Side
 from services.gate import Admission
-from services.orders import OrderTerms, Placed, Swept
+from services.orders import OrderTerms, Placed
+from services.sweeps import Swept
 from services.triggers import keep_with
 
 blueprint = pages("orders")
@@ -46,7 +47,7 @@ def place() -> Answer:
         admission = _guarded(
             wanted, Admission(key=form.get("idempotency_key", "")[:128], body_hash=body_hash(form))
         )
-        placed = platform().orders.place(caller(), wanted, admission)
+        placed = platform().order_plans.place(caller(), wanted, admission)
     except PlatformError as error:
         return _answer(_refused(error), url_for("books.orders"))
     return _answer(_placed(placed, _what(wanted)), url_for("books.orders"), placed.state)
@@ -76,10 +77,14 @@ def _what(wanted: OrderRequest) -> str:
 def _placed(placed: Placed, what: str) -> Said:
     """What became of a request, in words that claim no more than is known."""
     if placed.state == "accepted":
-        return Said("up", f"{what}: accepted", f"Order {placed.order_id}")
+        many = placed.order_ids
+        names = f"Orders {', '.join(many)}" if many else f"Order {placed.order_id}"
+        return Said("up", f"{what}: accepted", names)
     if placed.state == "refused":
         code = f" ({placed.code})" if placed.code and placed.code not in placed.message else ""
         return Said("err", f"{what}: rejected", f"{placed.message}{code}")
+    if placed.state == "partial":
+        return Said("warn", f"{what}: sent in part", placed.message)
     if placed.state == "parked":
         return Said("info", f"{what}: waits for approval", "It is in the Action Center; nothing was sent.")
     if placed.state == "queued":
@@ -191,7 +196,7 @@ def cancel_many() -> Answer:
     here, chosen = caller(), request.form.getlist("order")
     try:
         if "all" in request.form:
-            swept: Swept = platform().orders.cancel_all(here)
+            swept: Swept = platform().sweeps.cancel_all(here)
         else:
             swept = _cancel_each(chosen)
     except PlatformError as error:
@@ -230,7 +235,7 @@ def exit_positions() -> Answer:
     here = caller()
     try:
         if "all" in request.form:
-            swept: Swept = platform().orders.close_all(here)
+            swept: Swept = platform().sweeps.close_all(here)
             return _answer(_swept(swept, "sent to exit", "No open positions"), url_for("books.positions"))
         said = [_exit(row) for row in request.form.getlist("position")]
     except PlatformError as error:
@@ -246,9 +251,8 @@ def exit_positions() -> Answer:
 
 def _exit(row: str) -> Said:
     """Exit one position given as EXCHANGE:SYMBOL:PRODUCT, by the share asked for; reads it afresh first."""
-    exchange, _, rest = row.partition(":")
-    symbol, _, product = rest.rpartition(":")
-    held = _held(exchange, symbol, product)
+    exchange, symbol, product = row_of(row)
+    held: Decimal = platform().portfolio.open_quantity(caller(), symbol, exchange, product)
     if held == 0:
         return Said("info", f"{symbol} is flat", "Nothing was sent.")
     instrument = _instrument(exchange, symbol)
@@ -258,21 +262,12 @@ def _exit(row: str) -> Said:
         exchange=instrument.exchange,
         side=Side.SELL if held > 0 else Side.BUY,
         quantity=quantity,
-        product=Product(product),
+        product=product,
         reduce_only=True,
     )
     key = request.form.get("idempotency_key", "")
     admission = Admission(key=f"{key}-{row}"[:128] if key else "", body_hash=body_hash(request.form))
-    return _placed(platform().orders.place(caller(), wanted, admission), f"Exit {_what(wanted)}")
-
-
-def _held(exchange: str, symbol: str, product: str) -> Decimal:
-    try:
-        kinds = (Exchange(exchange), Product(product))
-    except ValueError as error:
-        raise InvalidRequest("No such position.") from error
-    held: Decimal = platform().portfolio.open_quantity(caller(), symbol, *kinds)
-    return held
+    return _placed(platform().order_plans.place(caller(), wanted, admission), f"Exit {_what(wanted)}")
 
 
 def _share(held: Decimal, instrument: Instrument, share: str) -> Decimal:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from flask import current_app, g, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import caller, pages, platform, today
+from blueprints.access import caller, own, pages, platform, today
 from blueprints.forms import new_form_key
 from blueprints.problems import Read, attempt, is_script
 from blueprints.samples import Json, example, programs
@@ -53,6 +53,7 @@ def index() -> str:
 
 
 @blueprint.post("/send")
+@own
 def send() -> str | tuple[str, int]:
     """Ask the API and show what it said, as a part for scripts or as the whole page."""
     wanted, text = request.form.get("to", ""), request.form.get("body", "")[:100_000]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import caller, desk, pages
+from blueprints.access import caller, desk, manages, pages
 from blueprints.listing import csv_answer
 from blueprints.problems import Read, attempt, problem_of, say
 from domain.errors import InvalidRequest, PlatformError
@@ -141,6 +141,7 @@ _COLUMNS = {
 
 
 @blueprint.post("/paper/terms")
+@manages
 def change_terms() -> Answer:
     """Run the account by other terms from now on."""
     known = {name for _, fields in GROUPS for name, *_ in fields} | {"starting_capital"}
@@ -155,6 +156,7 @@ def change_terms() -> Answer:
 
 
 @blueprint.post("/paper/reset")
+@manages
 def reset() -> Answer:
     """Begin again, after typing the account's name."""
     here = caller()

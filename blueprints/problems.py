@@ -19,6 +19,7 @@ from domain.errors import (
     InvalidRequest,
     NotFound,
     NotSupported,
+    OrderNotFound,
     OutcomeUnknown,
     PlatformError,
     RateLimited,
@@ -59,6 +60,8 @@ def problem_of(error: PlatformError) -> Problem:
         return Problem(f"{error.broker} takes no more calls just now. Try again {wait}.", status=429)
     if isinstance(error, OutcomeUnknown):
         return Problem("No answer yet. Not sent again; the order book shows what became of it.", status=504)
+    if isinstance(error, OrderNotFound):
+        return Problem(_sentence(str(error)), url_for("books.orders"), "Orders", 404)
     if isinstance(error, BrokerError):
         code = f" ({error.code})" if error.code and error.code not in str(error) else ""
         return Problem(f"{error.broker} says: {str(error).rstrip('.')}{code}.", status=502)

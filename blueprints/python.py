@@ -12,11 +12,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from blueprints.access import caller, pages, platform, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import Read, attempt, say
+from blueprints.python_alerts import WORDS
 from blueprints.python_faces import REASONS, face
 from blueprints.python_forms import exchange_of, limits_of, schedule_of
 from blueprints.shell import mode_name
 from domain.clock import IST
 from domain.errors import InvalidRequest, NotFound
+from domain.roles import TRADE
 from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, Wanted
 from services.strategy_examples import example, examples
 from services.strategy_host import EXCHANGES, StrategyHost, offers, told
@@ -33,6 +35,10 @@ _KINDS = (
     (ScheduleKind.ALWAYS, "Always"),
     (ScheduleKind.MANUAL, "Only when I press Start"),
 )
+
+
+_AT_ONCE = (ScheduleKind.WINDOWS, ScheduleKind.ALWAYS, ScheduleKind.MANUAL)
+"""What an upload may say at once; the others need more, which the schedule's page asks."""
 
 
 def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -52,7 +58,7 @@ def _logs() -> StrategyLogs:
 @blueprint.get("/")
 def index() -> str:
     """Every strategy of the person."""
-    return render_template("python/index.html", section="strategies", **_listed())
+    return render_template("python/index.html", section="strategies", held=offers(), **_listed())
 
 
 @blueprint.get("/cards")
@@ -79,12 +85,20 @@ def _listed() -> dict[str, Any]:
         "face": face,
         "told": told,
         "owned": accounts,
+        "acts_at": _acts_at(),
+        "alerts": platform().strategy_alerts.newest_unseen(user().id),
+        "alert_words": WORDS,
         "mode_name": mode_name,
         "books": {each.strategy.id: platform().strategy_book.book(each.strategy) for each in seen},
         "lines": {each.strategy.id: _last_line(each.strategy) for each in seen},
         "cpu": sum(each.sample.cpu for each in seen if each.sample and each.strategy.state.is_live),
         "memory": sum(each.sample.memory for each in seen if each.sample and each.strategy.state.is_live),
     }
+
+
+def _acts_at() -> set[int]:
+    """Accounts on which the person may trade, and so have strategies run."""
+    return {seat.account.id for seat in platform().accounts.seats_of(user().id) if TRADE in seat.role.scopes}
 
 
 def _last_line(strategy: Strategy) -> str:
@@ -121,6 +135,8 @@ def _new_page(problems: dict[str, str] | None = None) -> str:
         problems=problems or {},
         form=request.form,
         days=DAYS,
+        kinds=[(kind, text) for kind, text in _KINDS if kind in _AT_ONCE],
+        held=offers(),
     )
 
 
@@ -180,6 +196,7 @@ def render(template: str, strategy_id: str, here: str, **values: Any) -> str:
         "seen": seen,
         "state": face(strategy),
         "account": platform().accounts.account(strategy.account_id),
+        "may_change": TRADE in who.scopes and strategy.account_id in _acts_at(),
         "mode_name": mode_name,
         "told": told,
         "tabs": tabs,
@@ -385,7 +402,7 @@ def environment(strategy_id: str) -> str:
 def set_value(strategy_id: str) -> Answer:
     """Give it a variable."""
     form = request.form
-    _host().get(caller(), strategy_id)
+    _host().to_act(caller(), strategy_id)
     try:
         _host().values.set(
             strategy_id, form.get("name", "").strip(), form.get("value", ""), secret="secret" in form
@@ -400,7 +417,7 @@ def set_value(strategy_id: str) -> Answer:
 @blueprint.post("/<strategy_id>/environment/<name>/forget")
 def forget_value(strategy_id: str, name: str) -> Answer:
     """Take a variable away."""
-    _host().get(caller(), strategy_id)
+    _host().to_act(caller(), strategy_id)
     _host().values.forget(strategy_id, name)
     return _done(strategy_id, "environment", f"{name} removed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -187,16 +188,17 @@ def status() -> _Answer:
     """Counts, and a line for each strategy."""
     found = _host().listed(caller())
     running = sum(_status(each) == "running" for each in found)
+    ready = bool(platform().instruments.status())
     brief = [{"id": each.id, "name": each.name, "status": _status(each)} for each in found]
     return jsonify(
         {
             "running": running,
             "total": len(found),
-            "scheduler_running": True,
+            "scheduler_running": platform().strategy_book.is_kept(),
             "current_ist_time": platform().clock.now().astimezone(IST).strftime("%H:%M:%S IST"),
-            "platform": "linux",
-            "master_contracts_ready": bool(platform().instruments.status()),
-            "master_contracts_message": "",
+            "platform": sys.platform,
+            "master_contracts_ready": ready,
+            "master_contracts_message": "" if ready else "No instruments are loaded yet",
             "strategies": brief,
         }
     )

@@ -9,12 +9,14 @@ from flask import render_template, request
 
 from blueprints.access import caller, pages, platform, today
 from blueprints.filters import title
+from blueprints.places import found
 from domain.model import Exchange, Instrument
 
 blueprint = pages("search")
 
 _MOST = 100
 _IN_PALETTE = 12
+_PLACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +53,12 @@ def search() -> str:
     template = "search/palette.html" if palette else "search/search.html"
     exchanges = [("", "All exchanges"), *((e.value, e.value) for e in Exchange)]
     return render_template(
-        template, section="search", words=words, exchange=exchange, hits=hits, exchanges=exchanges, most=_MOST
+        template,
+        section="search",
+        words=words,
+        exchange=exchange,
+        hits=hits,
+        places=found(words, _PLACES),
+        exchanges=exchanges,
+        most=_MOST,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, page_session, pages, platform, renew_session, user
+from blueprints.access import browser, caller, own, page_session, pages, platform, renew_session, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import say
 from blueprints.samples import FIRST_ORDER, programs
@@ -54,7 +54,7 @@ def _server_pages() -> list[tuple[str, str, str]]:
     if not user().is_admin:
         return pages_
     return [
-        ("users", url_for("admin.users"), "Users"),
+        ("users", url_for("users.users"), "Users"),
         ("security", url_for("admin.security"), "Security"),
         ("calendar", url_for("admin.calendar"), "Calendar"),
         *pages_,
@@ -71,6 +71,7 @@ def profile() -> str:
 
 # -- password and codes
 @blueprint.route("/password", methods=["GET", "POST"])
+@own
 def password() -> Answer:
     """Change the password: every other session ends."""
     if request.method == "GET":
@@ -105,6 +106,7 @@ def _password_page(errors: dict[str, str] | None = None, **values: Any) -> str:
 
 
 @blueprint.post("/codes/start")
+@own
 def start_codes() -> Answer:
     """Show the QR code, after the password."""
     if error := wrong_password():
@@ -113,6 +115,7 @@ def start_codes() -> Answer:
 
 
 @blueprint.post("/codes/confirm")
+@own
 def confirm_codes() -> Answer:
     """Put the second factor in force: every other session ends."""
     factor, who = browser().second_factor, user()
@@ -127,6 +130,7 @@ def confirm_codes() -> Answer:
 
 
 @blueprint.post("/codes/renew")
+@own
 def renew_codes() -> Answer:
     """New recovery codes, after the password."""
     if error := wrong_password():
@@ -135,6 +139,7 @@ def renew_codes() -> Answer:
 
 
 @blueprint.post("/codes/off")
+@own
 def stop_codes() -> Answer:
     """Turn the second factor off, after the password and a code: every other session ends."""
     if error := wrong_password():
@@ -171,6 +176,7 @@ def devices() -> str:
 
 
 @blueprint.post("/devices/sessions/<hashed>/end")
+@own
 def end_session(hashed: str) -> BaseResponse:
     """End one session of one's own."""
     if not browser().sessions.end_of_user(user().id, hashed):
@@ -180,6 +186,7 @@ def end_session(hashed: str) -> BaseResponse:
 
 
 @blueprint.post("/devices/sessions/end-others")
+@own
 def end_others() -> BaseResponse:
     """End every session but this one."""
     ended = browser().sessions.end_all(user().id, but=_this_session())
@@ -188,6 +195,7 @@ def end_others() -> BaseResponse:
 
 
 @blueprint.post("/devices/<hashed>/forget")
+@own
 def forget_device(hashed: str) -> BaseResponse:
     """Make a device a stranger again."""
     if not browser().sessions.forget_device(user().id, hashed):
@@ -220,6 +228,7 @@ def _keys_page(**values: Any) -> str:
 
 
 @blueprint.post("/keys")
+@own
 def create_key() -> Answer:
     """Make a key, after the password, and show it."""
     if error := wrong_password():
@@ -241,6 +250,7 @@ def create_key() -> Answer:
 
 
 @blueprint.post("/keys/<int:key_id>/reveal")
+@own
 def reveal_key(key_id: int) -> Answer:
     """Show a key again, after the password."""
     if error := wrong_password():
@@ -249,6 +259,7 @@ def reveal_key(key_id: int) -> Answer:
 
 
 @blueprint.post("/keys/<int:key_id>/revoke")
+@own
 def revoke_key(key_id: int) -> BaseResponse:
     """End a key at once."""
     platform().accounts.revoke_key(user().id, key_id)

@@ -9,12 +9,13 @@ from typing import Any
 from flask import Flask, Response, jsonify, render_template, request, session, url_for
 from flask_login import current_user
 
-from blueprints.access import caller, page_session, pages, platform, user
+from blueprints.access import caller, own, page_session, pages, platform, user
 from blueprints.filters import clock_time, duration
 from blueprints.headers import socket_origin
 from blueprints.help import KEYS
 from blueprints.problems import Read, attempt
-from domain.model import Mode, Position
+from domain.model import Mode, OrderMode, Position
+from domain.roles import TRADE, Role
 from services.accounts import Caller
 
 blueprint = pages("shell", prefix="/shell")
@@ -46,6 +47,7 @@ def status() -> str:
 
 
 @blueprint.post("/socket")
+@own
 def socket_ticket() -> Response:
     """A ticket for the page's one socket: works once, for seconds, for the account in front."""
     here, row = caller(), page_session().row
@@ -109,9 +111,16 @@ def _frame() -> dict[str, Any]:
     return frame | {
         "me": here,
         "mode": mode_name(here.account.mode),
+        "may_trade": TRADE in here.scopes,
+        "may_manage": here.role is Role.ADMIN,
         "accounts": platform().accounts.accounts_of(user().id),
         "socket_url": socket_origin(platform().settings.websocket_url),
         "indices": [{"label": label, "key": key} for label, key in _INDICES],
+        "strategy_alerts": platform().strategy_alerts.unseen(user().id),
+        "asks_first": here.account.order_mode is OrderMode.SEMI_AUTO,
+        "waiting": platform().approvals.waiting(here)
+        if here.account.order_mode is OrderMode.SEMI_AUTO
+        else 0,
         "engaged": platform().kill_switch.engaged(here.account.id),
         "session_over": here.account.mode is Mode.LIVE and _login_word(here) in ("none", "expired"),
         "key_sheet": KEYS,
@@ -121,7 +130,7 @@ def _frame() -> dict[str, Any]:
             ("accounts", url_for("accounts.index"), "list-checks", "Accounts"),
             ("settings", url_for("settings.profile"), "settings-2", "Settings"),
         ],
-        "nav_dock": _dock(),
+        "nav_dock": _dock(TRADE in here.scopes),
     }
 
 
@@ -143,13 +152,14 @@ def _nav() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _dock() -> list[tuple[str, str, str, str]]:
+def _dock(trades: bool) -> list[tuple[str, str, str, str]]:
+    last = ("kill", url_for("kill.kill"), "octagon-x", "Kill")
     return [
         ("trade", url_for("trade.trade"), "chart-candlestick", "Watch"),
         ("orders", url_for("books.orders"), "list", "Orders"),
         ("positions", url_for("books.positions"), "layers", "Positions"),
         ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
-        ("kill", url_for("kill.kill"), "octagon-x", "Kill"),
+        last if trades else ("strategies", url_for("python.index"), "square-terminal", "Strategies"),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from blueprints.access import browser, caller, desk, pages, platform, today, user
+from blueprints.access import browser, caller, desk, own, pages, platform, today, user
 from blueprints.books import PositionRow, name_of
 from blueprints.filters import inr, title
 from blueprints.forms import new_form_key, order_request, products
@@ -302,12 +302,14 @@ def _far(wanted: OrderRequest, instrument: Instrument, quote: Quote | None) -> N
 
 # -- lists
 @blueprint.post("/lists")
+@own
 def add_list() -> BaseResponse:
     """A new list."""
     return _change(lambda: browser().watchlists.create(user().id, request.form.get("name", "")))
 
 
 @blueprint.post("/lists/<int:list_id>/rename")
+@own
 def rename_list(list_id: int) -> BaseResponse:
     """Another name for a list."""
     return _change(
@@ -316,12 +318,14 @@ def rename_list(list_id: int) -> BaseResponse:
 
 
 @blueprint.post("/lists/<int:list_id>/delete")
+@own
 def delete_list(list_id: int) -> BaseResponse:
     """Drop a list and its rows."""
     return _change(lambda: browser().watchlists.delete(user().id, list_id))
 
 
 @blueprint.post("/lists/<int:list_id>/add")
+@own
 def add_row(list_id: int) -> BaseResponse:
     """Watch an instrument of the account's master."""
     form = request.form
@@ -337,6 +341,7 @@ def add_row(list_id: int) -> BaseResponse:
 
 
 @blueprint.post("/lists/<int:list_id>/remove")
+@own
 def remove_row(list_id: int) -> BaseResponse:
     """Stop watching an instrument."""
     row = (request.form.get("exchange", ""), request.form.get("symbol", ""))
@@ -344,6 +349,7 @@ def remove_row(list_id: int) -> BaseResponse:
 
 
 @blueprint.post("/lists/<int:list_id>/move")
+@own
 def move_row(list_id: int) -> BaseResponse:
     """Put a row at another place."""
     form = request.form

@@ -9,10 +9,10 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import caller, pages, platform
-from blueprints.books import name_of, order_tabs
+from blueprints.books import name_of, open_position, order_tabs
 from blueprints.forms import EXIT_FIELDS, exits_of, number, word
 from blueprints.problems import Read, attempt, problem_of, say
-from domain.errors import InvalidRequest, NotFound, PlatformError
+from domain.errors import InvalidRequest, PlatformError
 from domain.model import Exchange, OrderRequest, OrderType, Position, Product, Side
 from services.triggers import GttRequest
 
@@ -97,7 +97,7 @@ def cancel(trigger_id: str) -> BaseResponse:
 @blueprint.route("/guard", methods=["GET", "POST"])
 def guard() -> Answer:
     """A stop, a target or a trailing stop for an open position."""
-    position = _position(request.values.get("position", ""))
+    position = open_position(request.values.get("position", ""))
     if request.method == "GET":
         return _guard_page(position, {})
     try:
@@ -129,15 +129,3 @@ def _guard_page(position: Position, errors: dict[str, str]) -> str:
         errors=errors,
         form=request.form,
     )
-
-
-def _position(row: str) -> Position:
-    """The open position of an EXCHANGE:SYMBOL:PRODUCT. Raises NotFound."""
-    exchange, _, rest = row.partition(":")
-    symbol, _, product = rest.rpartition(":")
-    read: Read[list[Position]] = attempt(lambda: platform().portfolio.positions(caller()), [])
-    for position in read.value:
-        named = (position.exchange, position.symbol, position.product) == (exchange, symbol, product)
-        if named and position.quantity and position.average_price is not None:
-            return position
-    raise NotFound("No such open position.")

@@ -1,4 +1,4 @@
-"""Webhooks: orders by a secret URL, from charting platforms and scanners. No session, no cookie, no form token."""
+"""Orders by a secret URL from charting platforms and scanners; brokers' postbacks. No session, cookie, form token."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from domain.errors import InvalidRequest, NotFound, NotSupported, Unauthorized
+from services.postbacks import Postbacks
 from services.signals import SignalRefused, Signals
 
 blueprint = Blueprint("webhooks", __name__)
-PATHS = ("/strategy/webhook/", "/chartink/webhook/")
+PATHS = ("/strategy/webhook/", "/chartink/webhook/", "/postback/")
 _LARGEST = 64 * 1024
 _limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -40,6 +42,25 @@ def chartink(webhook_id: str) -> Response:
     if not symbols:
         return _answer({"status": "warning", "message": "No orders were queued"})
     return _answer({"status": "success", "message": f"Orders queued for symbols: {', '.join(symbols)}"})
+
+
+@blueprint.post("/postback/<broker>")
+def postback(broker: str) -> Response:
+    """Order news of a broker, proven by its signature. It makes us look; it is not believed by itself."""
+    postbacks: Postbacks = current_app.extensions["platform"].postbacks
+    if (request.content_length or 0) > _LARGEST:
+        return _answer({"status": "error", "message": "Request body is too large"}, 413)
+    try:
+        postbacks.take(broker, request.get_data(cache=False)[: _LARGEST + 1])
+    except NotFound as error:
+        return _answer({"status": "error", "message": str(error)}, 404)
+    except NotSupported as error:
+        return _answer({"status": "error", "message": str(error)}, 501)
+    except InvalidRequest as error:
+        return _answer({"status": "error", "message": str(error)}, 400)
+    except Unauthorized as error:
+        return _answer({"status": "error", "message": str(error)}, 403)
+    return _answer({"status": "success"})
 
 
 def _signals() -> Signals:

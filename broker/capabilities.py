@@ -16,6 +16,7 @@ _HEAD = (
     "books and data",
     "stream",
     "GTT",
+    "converts",
     "intervals",
     "login",
 )
@@ -42,6 +43,7 @@ def page() -> str:
     manifests = [catalog.manifest(name) for name in catalog.names()]
     parts = [_INTRO, "## What each can do\n", _markdown(_HEAD, (_row(m) for m in manifests))]
     parts += ["\n## How far each is proven\n", _markdown(_SDK_HEAD, (_proof(m) for m in manifests))]
+    parts += [_postbacks(manifests)]
     parts += ["\n## Limits\n", _markdown(("broker", "calls", "sizes"), (_limits(m) for m in manifests))]
     parts += ["\n## Notes\n", *(_notes(m) for m in manifests if m.notes)]
     return "\n".join(parts).rstrip() + "\n"
@@ -63,6 +65,7 @@ def _row(manifest: Manifest) -> tuple[str, ...]:
         _words(sorted(can.reads)),
         _words(sorted(can.streams)),
         _words(sorted(can.gtt)),
+        "yes" if can.convert else "-",
         _words(can.intervals),
         manifest.login.kind,
     )
@@ -74,6 +77,16 @@ def _proof(manifest: Manifest) -> tuple[str, ...]:
         return manifest.name, manifest.proven, "none published", ""
     ran = f"ran {sdk.ran}" if sdk.ran else "UNPROVEN: it was not run"
     return manifest.name, manifest.proven, f"{sdk.name} {sdk.version}", ran
+
+
+def _postbacks(manifests: Sequence[Manifest]) -> str:
+    senders = [f"`/postback/{manifest.name}`" for manifest in manifests if manifest.can.postbacks]
+    return (
+        "\n## Postbacks\n\n"
+        f"Order news by HTTP is taken at {_words(senders)}, when its signature proves an account that is logged in; it "
+        "makes\nus read that order from the book. The documents of the other brokers name no signature that could be "
+        "checked:\ntheir addresses answer 501, and their orders are followed by socket or by reading the book."
+    )
 
 
 def _limits(manifest: Manifest) -> tuple[str, ...]:

@@ -1,21 +1,29 @@
 """The one HTTP client towards brokers: pool, split timeouts, pacing, size caps, nothing secret in a log.
 
-It works below a requests Session on purpose: there is no cookie jar, and nothing can follow a redirect,
-so credentials go to the address that was asked and nowhere else. It sends once; retrying reads is `sequence.py`'s.
+It is a bare pool on purpose: there is no cookie jar, and nothing follows a redirect, so credentials go to the address
+that was asked and nowhere else. It sends once; retrying reads is `sequence.py`'s.
 """
 
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import certifi
 import orjson
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    SSLError,
+)
 
 from broker.pacing import Pacer
 from domain.clock import Clock
@@ -83,7 +91,7 @@ class HttpClient:
     def __init__(self, pacer: Pacer, clock: Clock) -> None:
         self._pacer = pacer
         self._clock = clock
-        self._adapter = HTTPAdapter(pool_connections=8, pool_maxsize=32, max_retries=0)
+        self._pool = urllib3.PoolManager(num_pools=8, maxsize=32, ssl_context=trusted())
         self._last_used = clock.monotonic()
 
     def send(self, call: Call) -> Reply:
@@ -97,7 +105,7 @@ class HttpClient:
             body = b"".join(self._chunks(response, BODY_BYTES, WHOLE_SECONDS))
         finally:
             response.close()
-        log.debug("broker call op=%s status=%s bytes=%d", call.op, response.status_code, len(body))
+        log.debug("broker call op=%s status=%s bytes=%d", call.op, response.status, len(body))
         return _reply(response, body)
 
     def download(self, call: Call, path: Path, progress: Callable[[int, int], None]) -> Reply:
@@ -118,52 +126,66 @@ class HttpClient:
 
     def close(self) -> None:
         """Give the pool back. Safe to call twice."""
-        self._adapter.close()
+        self._pool.clear()
+        self._pacer.close()
 
-    def _open(self, call: Call, answer_seconds: float) -> requests.Response:
+    def _open(self, call: Call, answer_seconds: float) -> urllib3.BaseHTTPResponse:
         now = self._clock.monotonic()
         if now - self._last_used > _IDLE_SECONDS:
             # A kept connection that the far side is about to drop turns an order into an unknown outcome.
-            self._adapter.poolmanager.clear()
+            self._pool.clear()
         self._last_used = now
-        prepared = requests.PreparedRequest()
-        prepared.prepare(
-            method=call.method, url=call.address, headers=dict(call.headers), data=call.body or None
-        )
         try:
-            return self._adapter.send(prepared, stream=True, timeout=(CONNECT_SECONDS, answer_seconds))
-        except requests.RequestException as error:
+            return self._pool.urlopen(
+                call.method,
+                call.address,
+                body=call.body or None,
+                headers=call.headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=answer_seconds),
+            )
+        except HTTPError as error:
             why = type(error).__name__
             raise (NotSent(why) if _never_left(error) else NoAnswer(why)) from None
+        except ValueError as error:
+            # A header that cannot be written: they are gathered before the first byte leaves.
+            raise NotSent(type(error).__name__) from None
 
-    def _chunks(self, response: requests.Response, cap: int, seconds: float) -> Iterator[bytes]:
+    def _chunks(self, response: urllib3.BaseHTTPResponse, cap: int, seconds: float) -> Iterator[bytes]:
         """The decoded body, piece by piece; too large, too slow or broken off is NoAnswer."""
         deadline = self._clock.monotonic() + seconds
         size = 0
         try:
-            for piece in response.raw.stream(_CHUNK, decode_content=True):
+            for piece in response.stream(_CHUNK, decode_content=True):
                 size += len(piece)
                 if size > cap:
                     raise NoAnswer("answer too large")
                 if self._clock.monotonic() > deadline:
                     raise NoAnswer("answer too slow")
                 yield piece
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPError, OSError) as error:
             raise NoAnswer(type(error).__name__) from None
 
 
-def _never_left(error: requests.RequestException) -> bool:
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", None)
-    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+@cache
+def trusted() -> ssl.SSLContext:
+    """Which certificates are believed, read once."""
+    return ssl.create_default_context(cafile=certifi.where())
 
 
-def _reply(response: requests.Response, body: bytes) -> Reply:
+def _never_left(error: HTTPError) -> bool:
+    """Whether the request can not have gone out. Of TLS's failures only a refused certificate proves that."""
+    if isinstance(error, SSLError):
+        return bool(error.args) and isinstance(error.args[0], ssl.SSLCertVerificationError)
+    return isinstance(error, NewConnectionError | ConnectTimeoutError | LocationValueError)
+
+
+def _reply(response: urllib3.BaseHTTPResponse, body: bytes) -> Reply:
     try:
         retry_after = float(response.headers.get("Retry-After") or 0)
     except ValueError:
         retry_after = 0.0
     kind = (response.headers.get("Content-Type") or "").split(";")[0].strip().lower()
-    return Reply(response.status_code, kind, body, max(0.0, min(retry_after, 60.0)))
+    return Reply(response.status, kind, body, max(0.0, min(retry_after, 60.0)))

@@ -1,7 +1,7 @@
 """What every broker looks like to the services: the calls, their answers, and the capability check.
 
-`place`, `modify` and `cancel` return an Outcome and raise only InvalidRequest and NotSupported, before anything
-is sent. Reads return data or raise a BrokerError; an empty list is data. A subclass supplies the `_` methods.
+`place`, `modify`, `cancel` and `convert` return an Outcome and raise only InvalidRequest and NotSupported, before
+anything is sent. Reads return data or raise a BrokerError; an empty list is data. A subclass supplies the `_` methods.
 Instances are used from many threads at once.
 """
 
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from broker.manifest import Manifest
+from broker.postback import Postback
 from domain.clock import Clock
+from domain.conversion import ConvertPosition
 from domain.errors import NotSupported
 from domain.market import Candle, Depth, Quote
 from domain.masters import BadRow
@@ -51,6 +53,7 @@ class BrokerSession:
     account   our account id, as text; paper accounts are known by it at the exchange
     tokens    what login returned (never logged); empty for paper
     urls      overrides of the manifest's URLs, by role (a simulator, a test)
+    counted   folder in which all processes count this account's calls; None counts them in this process alone
     """
 
     account: str
@@ -58,6 +61,7 @@ class BrokerSession:
     urls: dict[str, str]
     opened_at: datetime
     expires_at: datetime | None = None
+    counted: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +120,11 @@ class Broker:
     def log_out(self) -> None:
         """End the session at the broker, as far as it offers that. Never raises for a session already over."""
 
+    @classmethod
+    def read_postback(cls, body: bytes) -> Postback:
+        """Read an order update that came by HTTP. Raises InvalidRequest for what is none."""
+        raise NotSupported(f"{cls.manifest.title} sends no postbacks that can be proven")
+
     # -- orders
     def place(self, order: PlaceOrder) -> Outcome:
         """Send a new order once."""
@@ -144,6 +153,19 @@ class Broker:
     def cancel(self, wish: CancelOrder) -> Outcome:
         """End a working order."""
         return self._cancel(wish)
+
+    def convert(self, wish: ConvertPosition) -> Outcome:
+        """Hold a part of a position under another product. The Accepted id is the wish's own: brokers give none."""
+        self.check_convert(wish.instrument.exchange, wish.to_product)
+        return self._convert(wish)
+
+    def check_convert(self, exchange: Exchange, to_product: Product) -> None:
+        """Raise NotSupported for a conversion that the manifest does not declare; asked before it is journalled."""
+        can = self.manifest.can
+        if not can.convert:
+            raise NotSupported(f"{self.manifest.title} cannot convert positions through its API")
+        if exchange not in can.exchanges or to_product not in can.products:
+            raise NotSupported(f"{self.manifest.title} does not take product {to_product} on {exchange}")
 
     # -- triggers kept by the broker
     def place_gtt(self, wish: PlaceGtt) -> Outcome:
@@ -248,6 +270,9 @@ class Broker:
 
     def _cancel(self, wish: CancelOrder) -> Outcome:
         raise NotSupported("cancel")
+
+    def _convert(self, wish: ConvertPosition) -> Outcome:
+        raise NotSupported("convert")
 
     def _place_gtt(self, wish: PlaceGtt) -> Outcome:
         raise NotSupported("gtt")

@@ -81,7 +81,8 @@ class Capabilities:
 
     reads    of: orders trades positions holdings funds quotes depth candles margin gtt instruments
     streams  of: ltp quote depth orders
-    order_updates  how they arrive: "stream", "postback", "poll"
+    order_updates  how they arrive: "stream", "poll"
+    postbacks  it also sends order updates by HTTP, with a signature that can be checked
     protect  order types that its API refuses bare: sent as limits at a protected price
     gtt      of: single two-leg
     candles  by public interval, in the order in which they are listed; intervals are its names
@@ -93,12 +94,14 @@ class Capabilities:
     reads: frozenset[str]
     streams: frozenset[str] = frozenset()
     order_updates: str = "poll"
+    postbacks: bool = False
     gtt: frozenset[str] = frozenset()
     intervals: tuple[str, ...] = ()
     candles: dict[str, CandleWindow] = field(default_factory=dict)
     protect: frozenset[OrderType] = frozenset()
     amo: bool = False
     modify: bool = True
+    convert: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +145,8 @@ class Manifest:
 def unpacked(login: Login, kept: Mapping[str, str]) -> dict[str, str]:
     """The login form's fields out of what other installs keep in their environment.
 
-    kept  by BROKER_API_KEY (several fields as `key_format` says), BROKER_API_SECRET, BROKER_API_KEY_MARKET and
-          BROKER_API_SECRET_MARKET; absent names are left out of the answer
+    kept  by BROKER_API_KEY (several fields as `key_format` says), BROKER_API_SECRET, BROKER_API_KEY_MARKET,
+          BROKER_API_SECRET_MARKET and REDIRECT_URL; absent names are left out of the answer
     """
     names = login.key_format.split(":::")
     parts = kept.get("BROKER_API_KEY", "").split(":::", len(names) - 1)
@@ -152,6 +155,7 @@ def unpacked(login: Login, kept: Mapping[str, str]) -> dict[str, str]:
         ("api_secret", "BROKER_API_SECRET"),
         ("api_key_market", "BROKER_API_KEY_MARKET"),
         ("api_secret_market", "BROKER_API_SECRET_MARKET"),
+        ("redirect_url", "REDIRECT_URL"),
     ):
         found[name] = kept.get(variable, "")
     asked = {field.name for field in login.fields}
@@ -212,12 +216,14 @@ def _capabilities(can: dict[str, object], candles: dict[str, CandleWindow]) -> C
         reads=frozenset(str(r) for r in _list(can, "reads")),
         streams=frozenset(str(s) for s in _list(can, "streams")),
         order_updates=str(can.get("order_updates", "poll")),
+        postbacks=bool(can.get("postbacks", False)),
         gtt=frozenset(str(g) for g in _list(can, "gtt")),
         intervals=tuple(candles) or tuple(str(i) for i in _list(can, "intervals")),
         candles=candles,
         protect=frozenset(OrderType(str(t)) for t in _list(can, "protect")),
         amo=bool(can.get("amo", False)),
         modify=bool(can.get("modify", True)),
+        convert=bool(can.get("convert", False)),
     )
 
 

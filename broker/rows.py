@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from broker import facts, fields
 from broker.codes import CodeTable
@@ -40,6 +40,13 @@ def named(
     return name, codes.read(exchange)
 
 
+def carried(whole: Decimal, came_in: Decimal) -> tuple[Decimal, Decimal]:
+    """(units carried, units opened today) of a position, from what it holds and what it began the day with, both
+    counted on its own side: what was closed since came off what was carried."""
+    before = min(max(came_in, Decimal(0)), max(whole, Decimal(0)))
+    return before, max(whole, Decimal(0)) - before
+
+
 def kind_by_prices(price: Decimal | None, trigger: Decimal | None) -> OrderType:
     """What the prices of an order say of its type, for a row whose type we cannot read."""
     if trigger is not None:
@@ -53,12 +60,16 @@ def product_by_exchange(exchange: Exchange) -> Product:
 
 
 def quote(row: Row, names: Mapping[str, str], instrument: Instrument, at: datetime) -> Quote:
-    """A Quote from a flat row. `names`: our field -> the broker's; what is absent did not happen and is 0."""
-    shown = {
+    """A Quote from a flat row; `names` as of `numbers`."""
+    return Quote(symbol=instrument.symbol, exchange=instrument.exchange, at=at, **numbers(row, names))
+
+
+def numbers(row: Row, names: Mapping[str, str]) -> dict[str, Any]:
+    """Market numbers by our names. `names`: our field -> the broker's; what is absent did not happen and is 0."""
+    return {
         ours: fields.whole(row, theirs) if ours in _COUNTS else fields.real(row, theirs)
         for ours, theirs in names.items()
     }
-    return Quote(symbol=instrument.symbol, exchange=instrument.exchange, at=at, **shown)  # type: ignore[arg-type]
 
 
 def level(row: Row, price: str, quantity: str, orders: str) -> DepthLevel:

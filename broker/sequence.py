@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
@@ -26,6 +26,7 @@ from broker.manifest import Manifest
 from broker.pacing import Paced, Pacer
 from broker.protection import protected
 from domain.clock import IST, Clock
+from domain.conversion import ConvertPosition
 from domain.errors import (
     BadResponse,
     BrokerError,
@@ -38,7 +39,7 @@ from domain.errors import (
     SessionOver,
 )
 from domain.market import Candle, Quote
-from domain.model import CancelOrder, Instrument, ModifyOrder, OrderType, PlaceOrder
+from domain.model import CancelOrder, Instrument, ModifyOrder, OrderType, PlaceOrder, Product
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpired, Throttled
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ Result = TypeVar("Result")
 AnyOrder = TypeVar("AnyOrder", PlaceOrder, ModifyOrder)
 
 NOT_SENT = "NOT_SENT"
+_TAKEN = "taken, not done"
 _CODES = {
     InsufficientFunds: "INSUFFICIENT_FUNDS",
     PriceOutOfBand: "PRICE_OUT_OF_BAND",
@@ -58,12 +60,17 @@ _PARALLEL_READS = 8
 
 
 class RestBroker(Broker):
-    """A broker reached over HTTP with one request an operation."""
+    """A broker reached over HTTP with one request an operation.
+
+    no_market_data  error codes by which it says that the account may not ask for quotes at all
+    """
+
+    no_market_data: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         super().__init__(session, find, clock)
         limits = self.manifest.limits
-        self.http = HttpClient(Pacer(limits.requests, limits.per_minute, clock), clock)
+        self.http = HttpClient(Pacer(limits.requests, limits.per_minute, clock, session.counted), clock)
 
     # -- for subclasses
     def build_place(self, order: PlaceOrder) -> Call:
@@ -74,6 +81,20 @@ class RestBroker(Broker):
 
     def build_cancel(self, wish: CancelOrder) -> Call:
         raise NotImplementedError
+
+    def build_convert(self, wish: ConvertPosition, *, carried: bool) -> Call:
+        """`carried`: it moves what came over from an earlier day, not what was opened today."""
+        raise NotImplementedError
+
+    def parse_converted(self, payload: object) -> bool:
+        """Whether the answer says that it is done; False where a good one says no more than that the request was taken.
+        Raises ValueError for what says neither."""
+        return False
+
+    def fetch_carried(self, wish: ConvertPosition) -> tuple[Decimal, Decimal]:
+        """Units of the position (carried from an earlier day, opened today), on its own side. Not read where the broker
+        does not ask which of them it is about."""
+        return Decimal(0), wish.quantity
 
     def read_envelope(self, reply: Reply) -> object:
         """The payload of a success; otherwise raises a BrokerError or SessionOver. ValueErrors become BadResponse."""
@@ -95,6 +116,11 @@ class RestBroker(Broker):
     def parse_candles(self, payload: object, interval: str) -> list[Candle]:
         """In any order; the sequence sorts."""
         raise NotImplementedError
+
+    def refused_token(self, call: Call, over: SessionOver) -> BrokerError | SessionOver:
+        """What a read raises when its token was refused: the session's end, which is told to who listens."""
+        self.on_over()
+        return over
 
     def decoded(self, reply: Reply) -> object:
         """The JSON of a reply. What is not JSON is classed by its HTTP status alone."""
@@ -166,9 +192,9 @@ class RestBroker(Broker):
             raise BrokerUnavailable(name, text=f"{self.manifest.title} did not answer ({error})") from None
         try:
             return parse(self.read_envelope(reply))
-        except (BrokerError, SessionOver) as error:
-            if isinstance(error, SessionOver):
-                self.on_over()
+        except SessionOver as error:
+            raise self._cleaned(self.refused_token(call, error)) from None
+        except BrokerError as error:
             raise self._cleaned(error) from None
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             log.warning("unreadable op=%s status=%s why=%r", call.op, reply.status, error)
@@ -218,6 +244,29 @@ class RestBroker(Broker):
     def _cancel(self, wish: CancelOrder) -> Outcome:
         return self.write(self.build_cancel(wish))
 
+    def _convert(self, wish: ConvertPosition) -> Outcome:
+        """One request moves what was carried in or what was opened today, never some of both."""
+        carried = False
+        if wish.product is not Product.INTRADAY:
+            try:
+                before, today = self.fetch_carried(wish)
+            except SessionOver as error:
+                return SessionExpired(self._words(str(error)))
+            except BrokerError as error:
+                words = self._words(f"the position could not be read; nothing was sent: {error}")
+                return Refused("NOT_READ", words)
+            carried = wish.quantity > today
+            if carried and wish.quantity > before:
+                words = f"{before:f} were carried in and {today:f} opened today: convert these apart; nothing was sent"
+                return Refused("MIXED_DAYS", words)
+        call = self.build_convert(wish, carried=carried)
+        outcome = self.write(
+            call, lambda answer: wish.client_order_id if self.parse_converted(answer) else _TAKEN
+        )
+        if outcome == Accepted(_TAKEN):
+            return Ambiguous(f"{self.manifest.title} took the request; its positions show what became of it")
+        return outcome
+
     def _protected(self, order: AnyOrder) -> AnyOrder | Refused:
         """The order with bare market terms turned into a protected limit, where the broker wants that.
 
@@ -257,9 +306,9 @@ class RestBroker(Broker):
         def fetch(batch: Sequence[Instrument]) -> list[Quote | None]:
             try:
                 return self.read(self.build_quotes(batch), lambda payload: self.parse_quotes(payload, batch))
-            except OrderRejected:
+            except OrderRejected as error:
                 # Refused when asked alone, an instrument has no quote; refused with others, it spoils theirs.
-                if len(batch) > 1:
+                if len(batch) > 1 or error.code in self.no_market_data:
                     raise
                 return [None]
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--account", default="", help="name or number; the user's default account when left out"
     )
-    create.add_argument("--scopes", default="read,trade", help="read, or read,trade (the default)")
+    create.add_argument("--scopes", default="read,trade", help="of read, trade and login; default read,trade")
     create.add_argument("--name", default="", help="what it is for")
     create.add_argument("--days", type=int, default=0, help="how long it is good for; for ever when left out")
     listing = actions.add_parser("list", help="keys by their last four digits")

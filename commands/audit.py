@@ -20,12 +20,17 @@ def run(args: argparse.Namespace) -> int:
             rows, wrong = platform.audit.verify()
             print(f"{rows} rows: " + (wrong or "the chain is whole"))
             return 1 if wrong else 0
+        names: dict[int, str] = {}
         for sealed in platform.audit.export():
+            who = sealed.entry.user_id
+            if who is not None and who not in names:
+                names |= platform.accounts.names([who])
             row = asdict(sealed.entry) | {
                 "at": sealed.entry.at.isoformat(),
                 "seq": sealed.seq,
                 "previous": sealed.previous,
                 "hash": sealed.hash,
+                "name": names.get(who or 0, ""),
             }
             sys.stdout.write(json.dumps(row, sort_keys=True) + "\n")
     return 0

@@ -11,9 +11,11 @@ import importlib
 import os
 import platform
 import secrets
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 import bench
 import config
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     home = args.scratch or config.places(args.data_dir).data_dir
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     module = importlib.import_module(f"bench.{args.name}")
+    signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=home) as scratch:
         figures = module.run(_context(Path(scratch), args))
     print(table(figures))
@@ -55,6 +58,12 @@ def run(args: argparse.Namespace) -> int:
     if missed:
         print(f"\nmissed: {', '.join(missed)}")
     return 1 if missed and args.check else 0
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    """A bench that is asked to stop ends what it started, as it does after Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _context(scratch: Path, args: argparse.Namespace) -> Context:

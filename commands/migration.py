@@ -1,7 +1,7 @@
 """For developers: write the schema step that the tables of `database/` ask for.
 
-`migration orders add_tags` writes database/migrations/orders/NNNN_add_tags.py. `migration all first --again`
-rewrites the first step of every store, which is right only until the first release.
+`migration orders add_tags` writes database/migrations/orders/NNNN_add_tags.py. `--again` writes a step anew that nobody
+else has run yet; one that has reached others stays as it is, or their stores could not follow.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def tidy(step: Path) -> None:
     """Drop the generator's remarks and unused imports, and format as the rest of the code."""
     text = step.read_text(encoding="utf-8")
     step.write_text(re.sub(r"(?m)^ *# ###.*\n", "", text), encoding="utf-8")
-    for verb in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
+    for verb in (["format", "--quiet"], ["check", "--fix", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *verb, str(step)], check=True)

@@ -40,6 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--ws-port", default="")
     parser.add_argument("--parent", type=int, default=0, help="end when this process does")
     parser.add_argument("--listen", type=int, default=-1, help="descriptor of the listening socket (web)")
+    parser.add_argument("--pulse", type=int, default=-1, help="descriptor of the pipe to beat into")
     parser.add_argument("--number", type=int, default=1, help="which of several processes of the role")
     return parser.parse_args(arguments)
 
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
     name = args.role if args.number == 1 else f"{args.role}-{args.number}"
     _name_process(name)
     _log(settings, name)
+    if args.pulse >= 0:
+        _begin_pulse(args.pulse)
     serve = importlib.import_module(ROLES[args.role].module).main
     return int(serve(settings, args.listen) if args.role == "web" else serve(settings)) or 0
 
@@ -71,6 +74,12 @@ def _name_process(name: str) -> None:
     from setproctitle import setproctitle
 
     setproctitle(f"openalgo {name}")
+
+
+def _begin_pulse(descriptor: int) -> None:
+    from services import pulse
+
+    pulse.begin(descriptor)
 
 
 def _log(settings: config.Settings, name: str) -> None:

@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 import config
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ws-port", default="", help="feed port, instead of WEBSOCKET_PORT; 0 takes a free one"
     )
+    parser.add_argument(
+        "--replay", type=Path, metavar="PATH", help="let paper accounts trade on recorded candles or ticks"
+    )
+    parser.add_argument("--replay-from", default="", metavar="TIME", help="market time to begin at, IST")
+    parser.add_argument("--replay-speed", default="", metavar="N", help="times as fast as real time")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if unknown := [role for role in args.roles if role not in GRACE]:
         print(f"error: no such role: {unknown[0]} (there are {', '.join(GRACE)})", file=sys.stderr)
         return 2
-    settings = config.load(args.data_dir, overrides=ports_of(args.port, args.ws_port))
+    settings = config.load(args.data_dir, overrides=ports_of(args.port, args.ws_port) | _replay_of(args))
     roles = [role for role in GRACE if role in (args.roles or GRACE)]
     _log_to_console(settings)
     _allow_many_files()
@@ -55,6 +61,16 @@ def run(args: argparse.Namespace) -> int:
         held.callback(sockets.close)
         prepare.when_needed(settings, args.data_dir)
         return _supervise(settings, args, roles, sockets)
+
+
+def _replay_of(args: argparse.Namespace) -> dict[str, str]:
+    """The command line's replay as settings."""
+    given = {
+        "PAPER_REPLAY": str(args.replay.absolute()) if args.replay else "",
+        "PAPER_REPLAY_FROM": args.replay_from,
+        "PAPER_REPLAY_SPEED": args.replay_speed,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 class Sockets:
@@ -116,7 +132,7 @@ def _supervise(
         print(f"ready{web}{stream}" if web or stream else f"ready {' '.join(roles)}", flush=True)
         _tell_systemd()
 
-    environment = interpreter.environment()
+    environment = interpreter.environment() | _replay_of(args)
     children = [
         Child(
             role if number == 1 else f"{role}-{number}",
@@ -125,6 +141,7 @@ def _supervise(
             fds,
             environment,
             _patience(role, roles),
+            pulse=os.name != "nt",
         )
         for role in roles
         for number, command, fds in _commands(settings, args, role, sockets)

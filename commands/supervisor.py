@@ -23,6 +23,9 @@ STEADY = 30.0
 HOPELESS = 5
 EX_CONFIG = 78
 SAME_PRESS = 0.5
+SILENCE = 20.0
+FIRST_BEAT = 120.0
+LOOK = 2.0
 _TICK = 0.05 if os.name != "nt" else 0.2
 
 
@@ -32,7 +35,9 @@ class Child:
 
     grace     seconds it may take to end when asked
     patience  seconds its first start waits for the others to be ready, who need the processor more
+    pulse     whether it beats (services/pulse.py): then one that is silent for SILENCE is killed as hung
     failures  ends in a row without a steady run between them
+    heard     monotonic time until which it need not beat
     due       monotonic time of the next start; None while it runs
     """
 
@@ -42,10 +47,13 @@ class Child:
     pass_fds: tuple[int, ...] = ()
     environment: dict[str, str] | None = None
     patience: float = 0.0
+    pulse: bool = False
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
     due: float | None = 0.0
+    heard: float = 0.0
+    ear: int | None = None
 
     def start(self, now: float) -> None:
         """Start it in a process group of its own, so that a terminal's Ctrl-C reaches the supervisor alone."""
@@ -56,13 +64,19 @@ class Child:
                 self.command, env=self.environment, stdin=subprocess.DEVNULL, creationflags=flags
             )
             return
-        self.process = subprocess.Popen(
-            self.command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=self.pass_fds,
-            process_group=0,
-        )
+        command, fds = self.command, self.pass_fds
+        if self.pulse:
+            self.ear, mouth = os.pipe()
+            os.set_blocking(self.ear, False)
+            command, fds = [*command, "--pulse", str(mouth)], (*fds, mouth)
+            self.heard = now + FIRST_BEAT
+        try:
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdin=subprocess.DEVNULL, pass_fds=fds, process_group=0
+            )
+        finally:
+            if self.pulse:
+                os.close(mouth)
 
     def ask_to_end(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -71,6 +85,13 @@ class Child:
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
+
+    def listen(self, now: float, silence: float) -> bool:
+        """Take note of a beat that came; False at the pipe's end."""
+        if self.ear is None or not os.read(self.ear, 4096):
+            return False
+        self.heard = now + silence
+        return True
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -90,7 +111,10 @@ class Supervisor:
         ready: Callable[[], bool],
         on_ready: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
+        silence: float = SILENCE,
     ) -> None:
+        self._silence = silence
+        self._looked = monotonic()
         self._children = children
         self._ready = ready
         self._on_ready = on_ready
@@ -108,6 +132,7 @@ class Supervisor:
         with self._wakeups():
             while not self._signals and not self._failure:
                 now = self._monotonic()
+                self._forgive(now)
                 for child in self._children:
                     self._look_after(child, now)
                 if not self._is_ready and self._ready():
@@ -123,17 +148,31 @@ class Supervisor:
                 child.due = now
         self._on_ready()
 
+    def _forgive(self, now: float) -> None:
+        """When this process itself did not run for a while (the machine slept), nobody could be heard."""
+        if now - self._looked > 2 * LOOK:
+            for child in self._children:
+                child.heard = max(child.heard, now + self._silence)
+        self._looked = now
+
     def _look_after(self, child: Child, now: float) -> None:
-        """Take note of an end and start what is due."""
+        """Take note of an end and of silence, and start what is due."""
+        if child.pulse and child.is_running() and now > child.heard:
+            log.error("%s hangs: no sign of life for %.0f s; killing it", child.name, self._silence)
+            child.kill()
+            child.heard = now + self._silence
         if child.due is None and not child.is_running() and not self._failure:
             self._ended(child, now)
         if child.due is not None and child.due <= now:
             child.start(now)
             assert child.process is not None
+            if child.ear is not None:
+                self._selector.register(child.ear, selectors.EVENT_READ, child)
             log.info("started %s (pid %s)", child.name, child.process.pid)
 
     def _ended(self, child: Child, now: float) -> None:
         assert child.process is not None
+        self._deafen(child)
         code = child.process.returncode
         child.failures = 1 if now - child.started > STEADY else child.failures + 1
         pause = PAUSES[min(child.failures, len(PAUSES)) - 1]
@@ -149,7 +188,8 @@ class Supervisor:
         if not self._is_ready or os.name == "nt":
             return _TICK
         dues = [child.due - now for child in self._children if child.due is not None]
-        return max(0.0, min(dues, default=60.0))
+        longest = LOOK if any(child.pulse for child in self._children) else 60.0
+        return max(0.0, min([*dues, longest]))
 
     def _stop(self) -> None:
         """End the children one after the other; a second signal kills those that are left."""
@@ -171,9 +211,23 @@ class Supervisor:
         log.info("stopped")
 
     def _wait(self, seconds: float) -> None:
-        """Sleep until a signal arrives (a child's end is one) or the time is over."""
+        """Sleep until a signal arrives (a child's end is one), a child beats or the time is over."""
         for key, _ in self._selector.select(seconds):
-            key.fileobj.recv(4096)  # type: ignore[union-attr]
+            if isinstance(key.data, Child):
+                self._hear(key.data)
+            else:
+                key.fileobj.recv(4096)  # type: ignore[union-attr]
+
+    def _hear(self, child: Child) -> None:
+        """A beat; or the pipe's end, when the child is ending."""
+        if not child.listen(self._monotonic(), self._silence):
+            self._deafen(child)
+
+    def _deafen(self, child: Child) -> None:
+        if child.ear is not None:
+            self._selector.unregister(child.ear)
+            os.close(child.ear)
+            child.ear = None
 
     def _wakeups(self) -> _Signals:
         return _Signals(self._selector, self._on_signal)

@@ -29,5 +29,6 @@ def options(given: list[str]) -> list[str]:
         chosen += ["-m", "not campaign"]
     names_tests = any(not word.startswith("-") and os.path.exists(word.split("::")[0]) for word in given)
     if not names_tests and not any(word.startswith(("-n", "--pdb", "-x")) for word in given):
-        chosen += ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadgroup"]
+        # One more than there are cores: the journeys, all on one worker, mostly wait.
+        chosen += ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadgroup"]
     return chosen

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -66,10 +67,12 @@ def main(settings: config.Settings, listen: int = -1) -> int:
     What was loaded stays for ever, so the collector need not look at it while requests wait.
     """
     from app import create_app
+    from services import pulse
 
     gc.disable()
     application = create_app(settings)
     gc.freeze()
     gc.enable()
+    threading.Thread(target=pulse.keep_beating, name="pulse", daemon=True).start()
     Server(settings, listen).serve(target_loader=lambda: application, wrap_loader=False)
     return 0

@@ -117,13 +117,6 @@ def by_id(connection: Connection, account_id: int) -> Account | None:
     return None if row is None else from_row(row)
 
 
-def of_user(connection: Connection, user_id: int) -> list[Account]:
-    """The user's open accounts, the default one first."""
-    query = select(*FIELDS).where(ACCOUNTS.c.user_id == user_id, ACCOUNTS.c.closed_at.is_(None))
-    rows = connection.execute(query.order_by(ACCOUNTS.c.is_default.desc(), ACCOUNTS.c.id)).mappings()
-    return [from_row(row) for row in rows]
-
-
 def every(connection: Connection) -> list[Account]:
     query = select(*FIELDS).where(ACCOUNTS.c.closed_at.is_(None)).order_by(ACCOUNTS.c.id)
     return [from_row(row) for row in connection.execute(query).mappings()]

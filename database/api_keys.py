@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     insert,
     select,
     update,
@@ -21,9 +22,11 @@ from sqlalchemy import (
 
 from database.accounts import ACCOUNTS, FIELDS, Account, from_row
 from database.engine import new_id
+from database.members import MEMBERS
 from database.metadata import PLATFORM
 from database.types import UtcTime
 from database.users import USERS
+from domain.roles import Role
 
 API_KEYS = Table(
     "api_keys",
@@ -48,7 +51,7 @@ API_KEYS = Table(
 class ApiKey:
     """What may be shown of a key.
 
-    scopes     of "read", "trade"
+    scopes     of "read", "trade", "login"
     addresses  IP addresses or networks it may come from; empty means any
     strategy   the hosted run it was minted for, else ""
     """
@@ -68,12 +71,13 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyOwner:
-    """Everything a request needs to know of a key, read in one query."""
+    """Everything a request needs to know of a key, read in one query. `seat` is its maker's role at the account."""
 
     key: ApiKey
     account: Account
     username: str
-    is_admin: bool
+    ceiling: Role
+    seat: Role
 
 
 _COLUMNS = tuple(column for column in API_KEYS.c if column.name not in ("fingerprint", "cipher"))
@@ -82,10 +86,15 @@ _LOOKUP = (
         *(column.label(f"key_{column.name}") for column in _COLUMNS),
         *FIELDS,
         USERS.c.name.label("username"),
-        USERS.c.is_admin,
+        USERS.c.role.label("ceiling"),
+        MEMBERS.c.role.label("seat"),
     )
     .join_from(API_KEYS, ACCOUNTS, API_KEYS.c.account_id == ACCOUNTS.c.id)
     .join(USERS, USERS.c.id == API_KEYS.c.user_id)
+    .outerjoin(
+        MEMBERS,
+        and_(MEMBERS.c.account_id == API_KEYS.c.account_id, MEMBERS.c.user_id == API_KEYS.c.user_id),
+    )
     .where(API_KEYS.c.revoked_at.is_(None), ACCOUNTS.c.closed_at.is_(None), USERS.c.disabled_at.is_(None))
 )
 
@@ -107,15 +116,16 @@ def _key(row: RowMapping, prefix: str = "") -> ApiKey:
 
 
 def owner_of(connection: Connection, fingerprint: str) -> KeyOwner | None:
-    """Key, account and user behind a fingerprint; None when unknown, revoked, closed or disabled."""
+    """Key, account and user behind a fingerprint; None when unknown, revoked, closed, disabled or without a seat."""
     row = connection.execute(_LOOKUP.where(API_KEYS.c.fingerprint == fingerprint)).mappings().first()
     if row is None:
         return None
+    key, account = _key(row, "key_"), from_row(row)
+    if account.user_id != key.user_id and row["seat"] is None:
+        return None
+    seat = Role.ADMIN if account.user_id == key.user_id else Role(row["seat"])
     return KeyOwner(
-        key=_key(row, "key_"),
-        account=from_row(row),
-        username=row["username"],
-        is_admin=row["is_admin"],
+        key=key, account=account, username=row["username"], ceiling=Role(row["ceiling"]), seat=seat
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     insert,
     select,
     update,
@@ -124,6 +125,11 @@ def of_intent(connection: Connection, intent_id: str) -> Approval | None:
     return None if row is None else _approval(row)
 
 
+def of_plan(connection: Connection, plan_id: int) -> Approval | None:
+    row = connection.execute(select(APPROVALS).where(APPROVALS.c.plan_id == plan_id)).mappings().first()
+    return None if row is None else _approval(row)
+
+
 def listed(connection: Connection, account_id: int, state: str | None, limit: int = 200) -> list[Approval]:
     """The account's rows, newest first; of one state or (None) all."""
     query = select(APPROVALS).where(APPROVALS.c.account_id == account_id)
@@ -131,6 +137,12 @@ def listed(connection: Connection, account_id: int, state: str | None, limit: in
         query = query.where(APPROVALS.c.state == state)
     rows = connection.execute(query.order_by(APPROVALS.c.id.desc()).limit(limit)).mappings()
     return [_approval(row) for row in rows]
+
+
+def waiting(connection: Connection, account_id: int) -> int:
+    """How many of the account's rows nobody decided yet."""
+    query = select(func.count()).where(APPROVALS.c.account_id == account_id, APPROVALS.c.state == WAITING)
+    return connection.execute(query).scalar_one()
 
 
 def overdue(connection: Connection, now: datetime) -> list[Approval]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, select
 
+from database.engine import hold
 from database.metadata import ORDERS
+from database.prepared import add_rows
 from database.types import UtcTime, to_micros
 
 AUDIT = Table(
@@ -78,11 +80,17 @@ def digest(seq: int, entry: Entry, previous: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def hold_end(connection: Connection) -> None:
+    """Nobody else adds to the chain before this transaction ends."""
+    hold(connection, "audit")
+
+
 def append(connection: Connection, entries: list[Entry]) -> None:
     """Add entries to the end of the chain, in one transaction with whatever they are about."""
     if not entries:
         return
-    query = select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1).with_for_update()
+    hold_end(connection)
+    query = select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
     last = connection.execute(query).first()
     seq, previous = (0, FIRST) if last is None else (int(last[0]), str(last[1]))
     rows = []
@@ -93,7 +101,7 @@ def append(connection: Connection, entries: list[Entry]) -> None:
         values["detail"] = json.dumps(entry.detail, sort_keys=True)
         rows.append(values | {"seq": seq, "previous": previous, "hash": hashed})
         previous = hashed
-    connection.execute(insert(AUDIT), rows)
+    add_rows(connection, AUDIT, rows)
 
 
 def chain(connection: Connection, after: int = 0, page: int = 1000) -> Iterator[Sealed]:

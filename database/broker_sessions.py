@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, Text, delete, select, update
 
 from database.accounts import ACCOUNTS
+from database.engine import insert_once
 from database.metadata import PLATFORM
 from database.types import UtcTime
 
@@ -58,10 +59,7 @@ def open_session(
     expires_at: datetime | None,
 ) -> int:
     """Replace the account's login; returns the new serial."""
-    earlier = load(connection, account_id)
-    serial = 1 if earlier is None else earlier.serial + 1
     values = {
-        "serial": serial,
         "broker_user": broker_user,
         "tokens_cipher": tokens_cipher,
         "urls": json.dumps(urls, sort_keys=True),
@@ -69,12 +67,11 @@ def open_session(
         "expires_at": expires_at,
         "ended_at": None,
     }
-    if earlier is None:
-        connection.execute(insert(BROKER_SESSIONS).values(account_id=account_id, **values))
-    else:
-        where = BROKER_SESSIONS.c.account_id == account_id
-        connection.execute(update(BROKER_SESSIONS).where(where).values(**values))
-    return serial
+    if insert_once(connection, BROKER_SESSIONS, {"account_id": account_id, "serial": 1} | values):
+        return 1
+    query = update(BROKER_SESSIONS).where(BROKER_SESSIONS.c.account_id == account_id)
+    query = query.values(**values, serial=BROKER_SESSIONS.c.serial + 1)
+    return int(connection.execute(query.returning(BROKER_SESSIONS.c.serial)).scalar_one())
 
 
 def end(connection: Connection, account_id: int, serial: int, now: datetime) -> bool:

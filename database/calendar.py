@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 
-from sqlalchemy import Column, Connection, Integer, String, Table, UniqueConstraint, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, String, Table, UniqueConstraint, delete, select
 
+from database.engine import put
 from database.metadata import PLATFORM
 from database.types import UtcTime
 from domain.calendar import DayType, HolidayFact
@@ -46,20 +47,18 @@ def overrides(connection: Connection) -> list[HolidayFact]:
 
 def save(connection: Connection, fact: HolidayFact, author: str, at: datetime) -> None:
     """Insert or replace the correction of a day and market."""
-    forget(connection, fact.day, fact.group)
-    connection.execute(
-        insert(OVERRIDES).values(
-            day=fact.day.isoformat(),
-            market=fact.group,
-            name=fact.name,
-            type=fact.type.value,
-            open=fact.open.isoformat() if fact.open else "",
-            close=fact.close.isoformat() if fact.close else "",
-            note=fact.note,
-            author=author,
-            saved_at=at,
-        )
-    )
+    values = {
+        "day": fact.day.isoformat(),
+        "market": fact.group,
+        "name": fact.name,
+        "type": fact.type.value,
+        "open": fact.open.isoformat() if fact.open else "",
+        "close": fact.close.isoformat() if fact.close else "",
+        "note": fact.note,
+        "author": author,
+        "saved_at": at,
+    }
+    put(connection, OVERRIDES, values, ("day", "market"))
 
 
 def forget(connection: Connection, day: date, group: str) -> bool:

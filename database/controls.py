@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -20,12 +21,13 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
-    insert,
     select,
     update,
 )
 
+from database.engine import insert_once, put
 from database.metadata import ORDERS
+from database.prepared import Prepared
 from database.types import Money, Quantity, UtcTime, from_micros, to_micros
 
 CONTROLS = Table(
@@ -104,13 +106,13 @@ class Controls:
 
 
 _NAMES = tuple(field.name for field in fields(Controls))
-_BOTH = (
+_BOTH = Prepared(
     select(*(CONTROLS.c[name] for name in _NAMES))
     .where(CONTROLS.c.account_id == bindparam("account"))
     .where((CONTROLS.c.strategy == "") | (CONTROLS.c.strategy == bindparam("label")))
     .with_for_update()
 )
-_KILLED = (
+_KILLED = Prepared(
     select(KILLS)
     .where((KILLS.c.account_id == bindparam("account")) | (KILLS.c.account_id == EVERY_ACCOUNT))
     .order_by(KILLS.c.account_id.desc())
@@ -148,40 +150,47 @@ def load_both(
     connection: Connection, account_id: int, strategy: str
 ) -> tuple[Controls | None, Controls | None]:
     """The account's row, locked for the transaction, and the strategy's; None for each that is missing."""
-    rows = connection.execute(_BOTH, {"account": account_id, "label": strategy or "-"}).mappings()
+    rows = _BOTH.rows(connection, {"account": account_id, "label": strategy or "-"})
     found = {row["strategy"]: Controls(**row) for row in rows}
     return found.get(""), found.get(strategy or "-")
 
 
 def save(connection: Connection, controls: Controls, now: datetime) -> None:
     """Insert or replace."""
-    values = {name: getattr(controls, name) for name in _NAMES} | {"changed_at": now}
-    where = (CONTROLS.c.account_id == controls.account_id, CONTROLS.c.strategy == controls.strategy)
-    if connection.execute(update(CONTROLS).where(*where).values(**values)).rowcount == 0:
-        connection.execute(insert(CONTROLS).values(**values))
+    put(connection, CONTROLS, _values(controls, now))
 
 
 def ensure(connection: Connection, account_id: int, now: datetime) -> None:
     """Write an account's first, unlimited row if it has none."""
-    if load(connection, account_id) is None:
-        save(connection, Controls(account_id=account_id), now)
+    insert_once(connection, CONTROLS, _values(Controls(account_id=account_id), now))
+
+
+def _values(controls: Controls, now: datetime) -> dict[str, Any]:
+    return {name: getattr(controls, name) for name in _NAMES} | {"changed_at": now}
 
 
 def killed(connection: Connection, account_id: int) -> Kill | None:
     """The kill switch that holds for an account, its own before the general one."""
-    row = connection.execute(_KILLED, {"account": account_id}).mappings().first()
-    return None if row is None else Kill(**row)
+    rows = _KILLED.rows(connection, {"account": account_id})
+    return Kill(**rows[0]) if rows else None
 
 
 def kills(connection: Connection) -> list[Kill]:
     return [Kill(**row) for row in connection.execute(select(KILLS)).mappings()]
 
 
+def hold_gate(connection: Connection, account_id: int) -> None:
+    """Nobody is admitted to an account (EVERY_ACCOUNT: to any) before this transaction ends."""
+    query = select(CONTROLS.c.account_id).where(CONTROLS.c.strategy == "").order_by(CONTROLS.c.account_id)
+    if account_id != EVERY_ACCOUNT:
+        query = query.where(CONTROLS.c.account_id == account_id)
+    connection.execute(query.with_for_update()).all()
+
+
 def engage(connection: Connection, kill: Kill) -> None:
-    """Engage; an engaged switch keeps its first time and words."""
-    if connection.execute(select(KILLS).where(KILLS.c.account_id == kill.account_id)).first() is None:
-        values = {field.name: getattr(kill, field.name) for field in fields(Kill)}
-        connection.execute(insert(KILLS).values(**values))
+    """Engage; an engaged switch keeps its first time and words. `engaged_at` was read behind `hold_gate`: every order
+    that was admitted without the switch is older."""
+    insert_once(connection, KILLS, {field.name: getattr(kill, field.name) for field in fields(Kill)})
 
 
 def acted(connection: Connection, account_id: int, report: str, now: datetime) -> None:
@@ -196,7 +205,10 @@ def release(connection: Connection, account_id: int) -> bool:
 
 
 def take_slot(connection: Connection, account_id: int, exchange: str, now: datetime, per_second: int) -> bool:
-    """Take one of `per_second` sends in any rolling second; False when none is free."""
+    """Take one of `per_second` sends in any rolling second; False when none is free.
+
+    The caller has locked the account's limits (`load_both`).
+    """
     where = (SLOTS.c.account_id == account_id, SLOTS.c.exchange == exchange)
     text = connection.execute(select(SLOTS.c.sent).where(*where)).scalar()
     sent: list[int] = json.loads(text) if text else []
@@ -205,8 +217,7 @@ def take_slot(connection: Connection, account_id: int, exchange: str, now: datet
     if len(recent) >= per_second:
         return False
     value = json.dumps([*recent, micros])
-    if connection.execute(update(SLOTS).where(*where).values(sent=value)).rowcount == 0:
-        connection.execute(insert(SLOTS).values(account_id=account_id, exchange=exchange, sent=value))
+    put(connection, SLOTS, {"account_id": account_id, "exchange": exchange, "sent": value})
     return True
 
 

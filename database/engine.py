@@ -2,22 +2,27 @@
 
 On SQLite concurrent writers of one process share a commit: whoever holds the lock runs everybody's work in
 one BEGIN IMMEDIATE, each in its own savepoint, so one failing member fails alone and one fdatasync serves all.
-On PostgreSQL each write is its own transaction and row locks (FOR UPDATE) order them.
+On PostgreSQL each write is its own transaction and many run at once: what is read to be changed is locked (FOR UPDATE),
+what may not be there yet is inserted with `insert_once` or `put`, and what is more than a row is held by name (`hold`).
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, CursorResult, Engine, Table, bindparam, create_engine, event, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.sql.dml import Insert
+
+from database.prepared import Prepared
 
 T = TypeVar("T")
 
@@ -25,6 +30,7 @@ FILES = ("platform", "orders", "paper", "logs")
 _DURABLE = {"platform": "NORMAL", "orders": "FULL", "paper": "FULL", "logs": "NORMAL"}
 _GROUP = 64
 _BUSY_MS = 10_000
+_PAUSE = 0.0002
 
 
 class _Member(Generic[T]):
@@ -34,7 +40,7 @@ class _Member(Generic[T]):
 
     def __init__(self, work: Callable[[Connection], T]) -> None:
         self.work = work
-        self.done = threading.Event()
+        self.done = False
         self.result: T | None = None
         self.error: BaseException | None = None
 
@@ -75,7 +81,7 @@ class Database:
         with self._pending_lock:
             self._pending.append(member)
         with self._lock:
-            while not member.done.is_set():
+            while not member.done:
                 self._lead()
         if member.error is not None:
             raise member.error
@@ -129,12 +135,12 @@ class Database:
                 raise
         finally:
             for member in group:
-                member.done.set()
+                member.done = True
 
     def _commit(self, group: list[_Member[Any]]) -> None:
         connection = self._connection()
         say = self._raw(connection).execute
-        say("BEGIN IMMEDIATE")
+        _begin(say)
         try:
             for member in group:
                 if len(group) == 1:
@@ -166,6 +172,24 @@ class Database:
         return raw
 
 
+def _begin(say: Callable[[str], Any]) -> None:
+    """Take SQLite's write lock. Another process holds it for a millisecond or two, while SQLite's own waiting sleeps
+    1, 2, 5, 10 ms and on, which an order would feel. Raises OperationalError when it stays taken."""
+    end = time.monotonic() + _BUSY_MS / 1000
+    say("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                say("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(_PAUSE)
+    finally:
+        say(f"PRAGMA busy_timeout={_BUSY_MS}")
+
+
 def new_id(result: CursorResult[Any]) -> int:
     """The primary key an insert was given."""
     key = result.inserted_primary_key
@@ -175,14 +199,53 @@ def new_id(result: CursorResult[Any]) -> int:
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key exists; whether it was inserted."""
-    return connection.execute(_insert_once(connection.dialect.name, table), values).first() is not None
+    return bool(_insert_once(connection.dialect.name, table, tuple(values)).rows(connection, values))
 
 
 @cache
-def _insert_once(dialect: str, table: Table) -> ReturningInsert[Any]:
+def _insert_once(dialect: str, table: Table, names: tuple[str, ...]) -> Prepared:
     """The statement, built once; it returns the new row's key, or nothing."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key.columns)))
+    given = _insert(dialect, table).values({name: bindparam(name) for name in names})
+    return Prepared(given.on_conflict_do_nothing().returning(next(iter(table.primary_key.columns))))
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert:
+    """An INSERT that can say ON CONFLICT. PostgreSQL's half of SQLAlchemy is 3 MiB: only who talks to it loads it."""
+    if dialect != "postgresql":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)  # type: ignore[return-value]
+
+
+def put(connection: Connection, table: Table, values: dict[str, Any], key: tuple[str, ...] = ()) -> None:
+    """Insert a row, or set these values in the one that has its key (`key`, else the primary one)."""
+    key = key or tuple(column.name for column in table.primary_key)
+    _put(connection.dialect.name, table, key, tuple(values)).count(connection, values)
+
+
+@cache
+def _put(dialect: str, table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Prepared:
+    return Prepared(upsert(dialect, table, key, names).values({name: bindparam(name) for name in names}))
+
+
+def upsert(dialect: str, table: Table, key: Sequence[str], names: Sequence[str]) -> Insert:
+    """INSERT, or where a row with that key exists, UPDATE of these columns but the key's."""
+    statement = _insert(dialect, table)
+    changed = {name: statement.excluded[name] for name in names if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+def hold(connection: Connection, what: str) -> None:
+    """Until this transaction ends, let nobody else into one that holds the same words. Hold first, read afterwards.
+
+    SQLite needs nothing: it has one writer.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD, {"what": what})
+
+
+_HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))")
 
 
 def open_database(url: str, name: str, data_dir: Path) -> Database:
@@ -207,8 +270,8 @@ def sqlite_engine(path: Path | str, synchronous: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _pragmas(raw: Any, _record: Any) -> None:
         cursor = raw.cursor()
+        _use_log(cursor)
         for pragma in (
-            "journal_mode=WAL",
             f"synchronous={synchronous}",
             f"busy_timeout={_BUSY_MS}",
             "foreign_keys=ON",
@@ -219,6 +282,19 @@ def sqlite_engine(path: Path | str, synchronous: str) -> Engine:
         cursor.close()
 
     return engine
+
+
+def _use_log(cursor: sqlite3.Cursor) -> None:
+    """Turn a file to write-ahead logging. SQLite does not wait for another process that is just doing the same."""
+    for _ in range(100):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        time.sleep(0.02)
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _postgres(url: str, schema: str) -> Engine:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     Column,
     Connection,
+    Dialect,
     Index,
     Integer,
     RowMapping,
@@ -19,13 +22,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
-    insert,
     select,
     update,
 )
 
-from database.engine import insert_once
+from database.engine import hold, insert_once, put, upsert
 from database.metadata import ORDERS
+from database.prepared import BulkInsert, Prepared, add_rows
 from database.types import Money, Quantity, UtcTime
 from domain.model import Exchange, Mode, Order, OrderEvent, OrderState, OrderType, Product, Side
 
@@ -93,22 +96,17 @@ CURSORS = Table(
 )
 
 _ORDER = tuple(field.name for field in fields(Order))
-_NEXT = (
+_NEXT = Prepared(
     update(NUMBERS)
     .where(NUMBERS.c.account_id == bindparam("of"))
-    .values(last=NUMBERS.c.last + 1)
+    .values(last=NUMBERS.c.last + bindparam("more"))
     .returning(NUMBERS.c.last)
 )
-_ADD_EVENT = insert(EVENTS)
 _HOUSE: BindParameter[str] = bindparam("house")
-_UPDATE = (
-    update(ORDER_ROWS)
-    .where(
-        ORDER_ROWS.c.account_id == bindparam("of"),
-        ORDER_ROWS.c.broker == _HOUSE,
-        ORDER_ROWS.c.order_id == bindparam("wanted"),
-    )
-    .values({name: bindparam(name) for name in (*_ORDER, "mode")})
+_KNOWN = select(ORDER_ROWS).where(
+    ORDER_ROWS.c.account_id == bindparam("of"),
+    ORDER_ROWS.c.broker == _HOUSE,
+    ORDER_ROWS.c.order_id.in_(bindparam("wanted", expanding=True)),
 )
 
 
@@ -120,6 +118,11 @@ def _order(row: RowMapping) -> Order:
     values["product"] = Product(values["product"])
     values["state"] = OrderState(values["state"])
     return Order(**values)
+
+
+def hold_account(connection: Connection, account_id: int) -> None:
+    """Nobody else records news of the account's orders before this transaction ends: read what is known behind it."""
+    hold(connection, f"orders/{account_id}")
 
 
 def known(connection: Connection, account_id: int, broker: str, order_id: str) -> Order | None:
@@ -138,12 +141,8 @@ def known_many(connection: Connection, account_id: int, broker: str, order_ids: 
     found: dict[str, Order] = {}
     wanted = sorted(order_ids)
     for start in range(0, len(wanted), 500):
-        query = select(ORDER_ROWS).where(
-            ORDER_ROWS.c.account_id == account_id,
-            ORDER_ROWS.c.broker == broker,
-            ORDER_ROWS.c.order_id.in_(wanted[start : start + 500]),
-        )
-        found |= {row["order_id"]: _order(row) for row in connection.execute(query).mappings()}
+        asked = {"of": account_id, "house": broker, "wanted": wanted[start : start + 500]}
+        found |= {row["order_id"]: _order(row) for row in connection.execute(_KNOWN, asked).mappings()}
     return found
 
 
@@ -179,15 +178,15 @@ def record(
     account_id: int,
     broker: str,
     mode: Mode,
-    order: Order,
+    orders: Sequence[Order],
     source: str,
     now: datetime,
-) -> OrderEvent:
-    """Keep an order's new state and its event, in one numbering. The caller has checked the transition."""
-    values = _values(account_id, broker, mode, order)
-    if not insert_once(connection, ORDER_ROWS, values):
-        connection.execute(_UPDATE, values | {"of": account_id, "house": broker, "wanted": order.order_id})
-    return _event(connection, values, order, source, now)
+) -> list[OrderEvent]:
+    """Keep new states of orders, in the order given, and an event for each. The caller has checked the transitions."""
+    rows = [_values(account_id, broker, mode, order) for order in orders]
+    newest = {order.order_id: row for order, row in zip(orders, rows, strict=True)}
+    _latest(connection.dialect).run(connection, newest.values())
+    return _events(connection, rows, orders, source, now)
 
 
 def record_first(
@@ -197,7 +196,16 @@ def record_first(
     values = _values(account_id, broker, mode, order)
     if not insert_once(connection, ORDER_ROWS, values):
         return None
-    return _event(connection, values, order, source, now)
+    (event,) = _events(connection, [values], [order], source, now)
+    return event
+
+
+@lru_cache(16)
+def _latest(dialect: Dialect) -> BulkInsert:
+    """Inserts an order's row, or replaces what is known of it."""
+    key = ("account_id", "broker", "order_id")
+    statement = upsert(dialect.name, ORDER_ROWS, key, (*_ORDER, "mode")).inline()
+    return BulkInsert(ORDER_ROWS, statement, dialect)
 
 
 def _values(account_id: int, broker: str, mode: Mode, order: Order) -> dict[str, Any]:
@@ -205,24 +213,36 @@ def _values(account_id: int, broker: str, mode: Mode, order: Order) -> dict[str,
     return values | {"account_id": account_id, "broker": broker, "mode": mode.value}
 
 
-def _event(
-    connection: Connection, values: dict[str, Any], order: Order, source: str, now: datetime
-) -> OrderEvent:
-    account_id = int(values["account_id"])
-    seq = connection.execute(_NEXT, {"of": account_id}).scalar()
-    if seq is None:
-        connection.execute(insert(NUMBERS).values(account_id=account_id, last=1))
-        seq = 1
-    connection.execute(_ADD_EVENT, values | {"seq": seq, "at": now, "source": source})
-    return OrderEvent(
-        account_id=account_id,
-        seq=seq,
-        order=order,
-        at=now,
-        source=source,
-        mode=Mode(values["mode"]),
-        broker=values["broker"],
-    )
+def _events(
+    connection: Connection,
+    rows: Sequence[dict[str, Any]],
+    orders: Sequence[Order],
+    source: str,
+    now: datetime,
+) -> list[OrderEvent]:
+    """Number the transitions and keep them; `rows` are the orders' rows, all of one account, broker and mode."""
+    if not rows:
+        return []
+    account_id, count = int(rows[0]["account_id"]), len(rows)
+    asked = {"of": account_id, "more": count}
+    numbers = _NEXT.rows(connection, asked)
+    if not numbers and not insert_once(connection, NUMBERS, {"account_id": account_id, "last": count}):
+        numbers = _NEXT.rows(connection, asked)
+    first = int(numbers[0]["last"]) - count + 1 if numbers else 1
+    numbered = [row | {"seq": first + at, "at": now, "source": source} for at, row in enumerate(rows)]
+    add_rows(connection, EVENTS, numbered)
+    return [
+        OrderEvent(
+            account_id=account_id,
+            seq=first + at,
+            order=order,
+            at=now,
+            source=source,
+            mode=Mode(rows[at]["mode"]),
+            broker=rows[at]["broker"],
+        )
+        for at, order in enumerate(orders)
+    ]
 
 
 def last_seq(connection: Connection, account_id: int) -> int:
@@ -263,6 +283,4 @@ def cursor(connection: Connection, account_id: int, broker: str) -> int:
 
 
 def move_cursor(connection: Connection, account_id: int, broker: str, seq: int) -> None:
-    where = (CURSORS.c.account_id == account_id, CURSORS.c.broker == broker)
-    if connection.execute(update(CURSORS).where(*where).values(seq=seq)).rowcount == 0:
-        connection.execute(insert(CURSORS).values(account_id=account_id, broker=broker, seq=seq))
+    put(connection, CURSORS, {"account_id": account_id, "broker": broker, "seq": seq})

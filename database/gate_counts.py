@@ -1,16 +1,20 @@
-"""What the gate counts inside its transaction."""
+"""What the gate counts inside its transaction.
+
+An intent becomes an order in one commit of somebody else's, so the two are counted in one statement: between two, an
+order would be in neither.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from database.events import ORDER_ROWS
 from database.intents import INTENTS, Intent
-from database.types import from_units
-from domain.model import IntentKind, IntentState, OrderState
+from database.types import Quantity, from_units
+from domain.model import IntentKind, IntentState, OrderState, Side
 
 _FINAL = [state.value for state in OrderState if state.is_final]
 _IN_FLIGHT = [
@@ -29,9 +33,9 @@ def open_orders(connection: Connection, account_id: int, strategy: str | None) -
     if strategy is not None:
         orders.append(ORDER_ROWS.c.strategy == strategy)
         intents.append(INTENTS.c.strategy == strategy)
-    working = select(func.count()).select_from(ORDER_ROWS).where(*orders)
-    waiting = select(func.count()).select_from(INTENTS).where(*intents)
-    return int(connection.execute(working).scalar_one()) + int(connection.execute(waiting).scalar_one())
+    working = select(func.count()).select_from(ORDER_ROWS).where(*orders).scalar_subquery()
+    waiting = select(func.count()).select_from(INTENTS).where(*intents).scalar_subquery()
+    return int(connection.execute(select(working + waiting)).scalar_one())
 
 
 def placed_since(connection: Connection, account_id: int, strategy: str | None, moment: datetime) -> int:
@@ -47,7 +51,8 @@ def placed_since(connection: Connection, account_id: int, strategy: str | None, 
 
 
 def same_since(connection: Connection, intent: Intent, moment: datetime) -> bool:
-    """Whether an order of the same terms was journalled since a moment and not refused."""
+    """Whether an order of the same terms was journalled since a moment and not refused. Legs of its own plan do not
+    count: a split has equal children on purpose."""
     return bool(
         connection.execute(
             select(
@@ -65,6 +70,7 @@ def same_since(connection: Connection, intent: Intent, moment: datetime) -> bool
                     INTENTS.c.price.is_not_distinct_from(intent.price),
                     INTENTS.c.trigger_price.is_not_distinct_from(intent.trigger_price),
                     INTENTS.c.strategy == intent.strategy,
+                    or_(INTENTS.c.plan_id.is_(None), INTENTS.c.plan_id.is_distinct_from(intent.plan_id)),
                 )
             )
         ).scalar()
@@ -86,14 +92,14 @@ def queued(connection: Connection, account_id: int, exchange: str) -> bool:
     )
 
 
-def committed(connection: Connection, intent: Intent) -> Decimal:
-    """Units of the same instrument, product and side that working orders and intents may still trade."""
-    orders = select(func.sum(ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled)).where(
+def committed(connection: Connection, intent: Intent, side: Side) -> Decimal:
+    """Units of the same instrument and product that working orders and intents of a side may still trade."""
+    orders = select(func.sum(ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled, type_=Quantity())).where(
         ORDER_ROWS.c.account_id == intent.account_id,
         ORDER_ROWS.c.symbol == intent.symbol,
         ORDER_ROWS.c.exchange == intent.exchange.value,
         ORDER_ROWS.c.product == intent.product.value,
-        ORDER_ROWS.c.side == intent.side.value,
+        ORDER_ROWS.c.side == side.value,
         ORDER_ROWS.c.state.not_in(_FINAL),
     )
     intents = select(func.sum(INTENTS.c.quantity)).where(
@@ -101,9 +107,12 @@ def committed(connection: Connection, intent: Intent) -> Decimal:
         INTENTS.c.symbol == intent.symbol,
         INTENTS.c.exchange == intent.exchange.value,
         INTENTS.c.product == intent.product.value,
-        INTENTS.c.side == intent.side.value,
+        INTENTS.c.side == side.value,
     )
-    return _units(connection.execute(orders).scalar()) + _units(connection.execute(intents).scalar())
+    working, waiting = connection.execute(
+        select(orders.scalar_subquery().label("working"), intents.scalar_subquery().label("waiting"))
+    ).one()
+    return _units(working) + _units(waiting)
 
 
 def _on_their_way(account_id: int) -> list[ColumnElement[bool]]:

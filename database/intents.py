@@ -24,17 +24,19 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    Update,
     bindparam,
-    insert,
     or_,
     select,
+    text,
     update,
 )
 
 from database.metadata import ORDERS
+from database.prepared import Prepared, add_rows
 from database.types import Money, Quantity, UtcTime
 from domain.model import Exchange, IntentKind, IntentState, Mode, OrderType, Product, Side
+
+_RENAMED = text("told_id != broker_order_id")
 
 INTENTS = Table(
     "intents",
@@ -76,12 +78,16 @@ INTENTS = Table(
     Column("sent_at", UtcTime),
     Column("settled_at", UtcTime),
     Column("deadline", UtcTime),
+    Column("to_product", String(8)),
+    Column("held_from", Quantity),
+    Column("held_to", Quantity),
     UniqueConstraint("account_id", "idempotency_key"),
     Index("ix_intents_state", "state", "account_id"),
     Index("ix_intents_broker_order", "account_id", "broker_order_id"),
     Index("ix_intents_told", "account_id", "told_id"),
     Index("ix_intents_created", "account_id", "created_at"),
     Index("ix_intents_plan", "plan_id"),
+    Index("ix_intents_renamed", "account_id", sqlite_where=_RENAMED, postgresql_where=_RENAMED),
 )
 
 
@@ -124,6 +130,8 @@ class Intent:
     evidence         what the reconciler saw, JSON lines
     sent_at          when it was handed to the adapter; None while parked or queued
     deadline         when a queued or parked row lapses; None where it does not
+    to_product       what a CONVERT turns `product` into; None for the other kinds
+    held_from, held_to  signed units that its two lines held when it was asked for; None for the other kinds
     """
 
     id: str
@@ -163,6 +171,9 @@ class Intent:
     sent_at: datetime | None = None
     settled_at: datetime | None = None
     deadline: datetime | None = None
+    to_product: Product | None = None
+    held_from: Decimal | None = None
+    held_to: Decimal | None = None
 
     @property
     def public_id(self) -> str:
@@ -171,12 +182,11 @@ class Intent:
 
 
 _NAMES = tuple(field.name for field in fields(Intent))
-_ADD = insert(INTENTS)
-_ADD_STEP = insert(STEPS)
 _BY_ID = select(INTENTS).where(INTENTS.c.id == bindparam("wanted"))
 
 
-def _intent(row: RowMapping) -> Intent:
+def from_row(row: RowMapping) -> Intent:
+    """Raises ValueError for a word that is not known."""
     values: dict[str, Any] = {name: row[name] for name in _NAMES}
     values["kind"] = IntentKind(values["kind"])
     values["state"] = IntentState(values["state"])
@@ -185,31 +195,32 @@ def _intent(row: RowMapping) -> Intent:
     values["side"] = Side(values["side"])
     values["order_type"] = OrderType(values["order_type"])
     values["product"] = Product(values["product"])
+    values["to_product"] = Product(values["to_product"]) if values["to_product"] else None
     return Intent(**values)
 
 
 def add(connection: Connection, intent: Intent) -> None:
     """Write the row. IntegrityError when the id or the account's idempotency key exists."""
-    connection.execute(_ADD, {name: getattr(intent, name) for name in _NAMES})
+    add_rows(connection, INTENTS, [{name: getattr(intent, name) for name in _NAMES}])
     _step(connection, intent.id, intent.state, intent.created_at, "", "")
 
 
 def by_id(connection: Connection, intent_id: str) -> Intent | None:
     row = connection.execute(_BY_ID, {"wanted": intent_id}).mappings().first()
-    return None if row is None else _intent(row)
+    return None if row is None else from_row(row)
 
 
 def by_ids(connection: Connection, intent_ids: set[str]) -> dict[str, Intent]:
     """The rows of these ids, by id."""
     query = select(INTENTS).where(INTENTS.c.id.in_(sorted(intent_ids)))
-    return {row["id"]: _intent(row) for row in connection.execute(query).mappings()}
+    return {row["id"]: from_row(row) for row in connection.execute(query).mappings()}
 
 
 def by_key(connection: Connection, account_id: int, key: str) -> Intent | None:
     """The intent an idempotency key was first used for."""
     query = select(INTENTS).where(INTENTS.c.account_id == account_id, INTENTS.c.idempotency_key == key)
     row = connection.execute(query).mappings().first()
-    return None if row is None else _intent(row)
+    return None if row is None else from_row(row)
 
 
 def placing(connection: Connection, account_id: int, order_id: str) -> Intent | None:
@@ -229,7 +240,7 @@ def placing(connection: Connection, account_id: int, order_id: str) -> Intent | 
         .mappings()
         .first()
     )
-    return None if row is None else _intent(row)
+    return None if row is None else from_row(row)
 
 
 def in_states(connection: Connection, *states: IntentState, account_id: int | None = None) -> list[Intent]:
@@ -238,19 +249,19 @@ def in_states(connection: Connection, *states: IntentState, account_id: int | No
     if account_id is not None:
         where.append(INTENTS.c.account_id == account_id)
     rows = connection.execute(select(INTENTS).where(*where).order_by(INTENTS.c.created_at, INTENTS.c.id))
-    return [_intent(row) for row in rows.mappings()]
+    return [from_row(row) for row in rows.mappings()]
 
 
 def of_plan(connection: Connection, plan_id: int) -> list[Intent]:
     """The legs of a plan, in leg order."""
     query = select(INTENTS).where(INTENTS.c.plan_id == plan_id).order_by(INTENTS.c.leg, INTENTS.c.id)
-    return [_intent(row) for row in connection.execute(query).mappings()]
+    return [from_row(row) for row in connection.execute(query).mappings()]
 
 
 def since(connection: Connection, account_id: int, moment: datetime) -> list[Intent]:
     """The account's intents made at or after a moment, oldest first."""
     query = select(INTENTS).where(INTENTS.c.account_id == account_id, INTENTS.c.created_at >= moment)
-    return [_intent(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
+    return [from_row(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
 
 
 def about(connection: Connection, account_id: int, broker_order_id: str) -> list[Intent]:
@@ -258,7 +269,7 @@ def about(connection: Connection, account_id: int, broker_order_id: str) -> list
     query = select(INTENTS).where(
         INTENTS.c.account_id == account_id, INTENTS.c.target_order_id == broker_order_id
     )
-    return [_intent(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
+    return [from_row(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
 
 
 def move(
@@ -272,24 +283,24 @@ def move(
     """Move a row from the expected state; False when it was no longer there."""
     values = changes | {"state": state.value}
     where = {"moved": intent_id, "expected": expected.value}
-    if connection.execute(_move(tuple(values)), values | where).rowcount != 1:
+    if _move(tuple(values)).count(connection, values | where) != 1:
         return False
     _step(connection, intent_id, state, now, changes.get("code", ""), changes.get("words", ""))
     return True
 
 
 @cache
-def _move(names: tuple[str, ...]) -> Update:
+def _move(names: tuple[str, ...]) -> Prepared:
     """The conditional update of these columns, built once."""
     where = (INTENTS.c.id == bindparam("moved"), INTENTS.c.state == bindparam("expected"))
-    return update(INTENTS).where(*where).values({name: bindparam(name) for name in names})
+    return Prepared(update(INTENTS).where(*where).values({name: bindparam(name) for name in names}))
 
 
 def _step(
     connection: Connection, intent_id: str, state: IntentState, at: datetime, code: str, words: str
 ) -> None:
     values = {"intent_id": intent_id, "state": state.value, "at": at, "code": code, "words": words}
-    connection.execute(_ADD_STEP, values)
+    add_rows(connection, STEPS, [values])
 
 
 def steps(connection: Connection, intent_id: str) -> list[Step]:
@@ -337,8 +348,6 @@ def renamed(connection: Connection, account_id: int) -> dict[str, str]:
     query = select(INTENTS.c.broker_order_id, INTENTS.c.told_id).where(
         INTENTS.c.account_id == account_id,
         INTENTS.c.kind == IntentKind.PLACE.value,
-        INTENTS.c.broker_order_id.is_not(None),
-        INTENTS.c.told_id.is_not(None),
-        INTENTS.c.told_id != INTENTS.c.broker_order_id,
+        _RENAMED,
     )
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Integer, String, Table, insert, select, update
+from sqlalchemy import Column, Connection, Integer, String, Table, select, update
 
+from database.engine import insert_once
 from database.metadata import PLATFORM
 from database.types import UtcTime
 
@@ -19,16 +21,25 @@ LEASES = Table(
 )
 
 
-def take(connection: Connection, name: str, holder: str, now: datetime, length: timedelta) -> int | None:
-    """Take a lease that is free, over, or already ours; the token, None while another holds it."""
+def take(
+    connection: Connection,
+    name: str,
+    holder: str,
+    now: datetime,
+    length: timedelta,
+    *,
+    is_gone: Callable[[str], bool] = lambda holder: False,
+) -> int | None:
+    """Take a lease that is free, over, already ours, or held by one that is gone; the token, None while another holds
+    it."""
     row = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).mappings().first()
     if row is None:
-        connection.execute(insert(LEASES).values(name=name, holder=holder, token=1, until=now + length))
-        return 1
+        first = {"name": name, "holder": holder, "token": 1, "until": now + length}
+        return 1 if insert_once(connection, LEASES, first) else None
     if row["holder"] == holder and row["until"] > now:
         connection.execute(update(LEASES).where(LEASES.c.name == name).values(until=now + length))
         return int(row["token"])
-    if row["until"] > now:
+    if row["until"] > now and not is_gone(row["holder"]):
         return None
     token = int(row["token"]) + 1
     changes = {"holder": holder, "token": token, "until": now + length}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, String, Table, delete, insert, select
+from sqlalchemy import Column, Integer, String, Table, select
 
-from database.engine import Database
+from database.engine import Database, put
 from database.metadata import PLATFORM
 from database.types import UtcTime
 
@@ -52,17 +52,5 @@ def all_current(db: Database) -> list[Master]:
 def adopt(db: Database, master: Master) -> None:
     """Make a master the one in use, in one durable step."""
 
-    def swap(connection: Connection) -> None:
-        connection.execute(delete(MASTERS).where(MASTERS.c.broker == master.broker))
-        connection.execute(
-            insert(MASTERS).values(
-                broker=master.broker,
-                file=master.file,
-                rows=master.rows,
-                put_aside=master.put_aside,
-                source=master.source,
-                loaded_at=master.loaded_at,
-            )
-        )
-
-    db.write(swap)
+    values = {field.name: getattr(master, field.name) for field in fields(Master)}
+    db.write(lambda connection: put(connection, MASTERS, values))

@@ -12,11 +12,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Column, Connection, Row, RowMapping, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
-from database.bulk import BulkInsert
-from database.engine import Database
+from database.engine import Database, upsert
 from database.metadata import PAPER
 from database.paper_tables import (
     ACCOUNTS,
@@ -31,6 +29,7 @@ from database.paper_tables import (
     TRADES,
     UPDATES,
 )
+from database.prepared import BulkInsert
 from domain.ledger import (
     Amounts,
     EntryKind,
@@ -124,6 +123,14 @@ class PaperLedger:
                 last_change=connection.execute(select(func.max(ENTRIES.c.at))).scalar(),
             )
 
+    def last_change(self) -> datetime | None:
+        """When money last moved or an order last changed; None for an empty book."""
+        with self._database.read() as connection:
+            ends = [
+                connection.execute(select(func.max(c))).scalar() for c in (ENTRIES.c.at, ORDERS.c.updated_at)
+            ]
+        return max((moment for moment in ends if moment is not None), default=None)
+
     def last_order(self, prefix: str) -> int:
         """The highest number given to order ids that begin with the prefix; 0 when none."""
         return self._last(ORDERS.c.order_id, prefix)
@@ -186,15 +193,10 @@ class PaperLedger:
 
 def _upsert(table: Table, dialect: str) -> Insert:
     """INSERT, or for rows that change, INSERT ... ON CONFLICT DO UPDATE of all but the key."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table)
     if table not in (ACCOUNTS, INSTRUMENTS, ORDERS, POSITIONS, HOLDINGS, DAYS):
-        return statement
+        return table.insert()
     key = [column.name for column in table.primary_key]
-    rest = {
-        column.name: statement.excluded[column.name] for column in table.columns if column.name not in key
-    }
-    return statement.on_conflict_do_update(index_elements=key, set_=rest)
+    return upsert(dialect, table, key, [column.name for column in table.columns])
 
 
 def _rows(changes: LedgerChanges) -> Sequence[tuple[str, list[dict[str, Any]]]]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from database.engine import new_id
+from database.engine import insert_once, new_id, put
 from database.events import ORDER_ROWS
 from database.intents import INTENTS
 from database.metadata import ORDERS
@@ -79,7 +79,8 @@ PARKED, RUNNING, DONE = "parked", "running", "done"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """kind: "smart", "basket", "split". request: what its legs are made of. After `deadline` no further leg is sent."""
+    """kind: "smart", "basket", "split", "pieces", "cancelall", "closeall". request: what its legs are made of, and the
+    mode it was asked for in. After `deadline` no further leg is sent."""
 
     id: int
     account_id: int
@@ -168,10 +169,7 @@ def move(connection: Connection, plan_id: int, expected: str, state: str, **chan
 
 def keep_leg(connection: Connection, result: LegResult) -> None:
     """Insert or replace what is known of a leg."""
-    values = {field.name: getattr(result, field.name) for field in fields(LegResult)}
-    where = (LEGS.c.plan_id == result.plan_id, LEGS.c.leg == result.leg)
-    if connection.execute(update(LEGS).where(*where).values(**values)).rowcount == 0:
-        connection.execute(insert(LEGS).values(**values))
+    put(connection, LEGS, {field.name: getattr(result, field.name) for field in fields(LegResult)})
 
 
 def legs(connection: Connection, plan_id: int) -> list[LegResult]:
@@ -184,7 +182,7 @@ def legs(connection: Connection, plan_id: int) -> list[LegResult]:
 def working_smart(
     connection: Connection, account_id: int, exchange: str, symbol: str, product: str, broker: str
 ) -> list[str]:
-    """Broker order ids of earlier smart orders of one instrument and product that still work."""
+    """Broker order ids of earlier smart orders and exits of one instrument and product that still work."""
     final = [state.value for state in OrderState if state.is_final]
     query = (
         select(ORDER_ROWS.c.order_id)
@@ -202,7 +200,7 @@ def working_smart(
             ORDER_ROWS.c.product == product,
             ORDER_ROWS.c.broker == broker,
             ORDER_ROWS.c.state.not_in(final),
-            PLANS.c.kind == "smart",
+            PLANS.c.kind.in_(("smart", "closeall")),
         )
     )
     return list(connection.execute(query).scalars())
@@ -232,9 +230,9 @@ def hold_target(
     row = connection.execute(select(TARGETS).where(*_target(*key)).with_for_update()).mappings().first()
     if row is None:
         names = ("account_id", "exchange", "symbol", "product")
-        values = dict(zip(names, key, strict=True))
-        connection.execute(insert(TARGETS).values(**values, holder=holder, until=until))
-        return Target(expected=None, expected_at=None)
+        values = dict(zip(names, key, strict=True)) | {"holder": holder, "until": until}
+        ours = insert_once(connection, TARGETS, values)
+        return Target(expected=None, expected_at=None) if ours else None
     if row["holder"] and row["until"] > now:
         return None
     connection.execute(update(TARGETS).where(*_target(*key)).values(holder=holder, until=until))

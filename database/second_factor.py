@@ -42,6 +42,16 @@ def recovery_hashes(connection: Connection, user_id: int) -> list[str]:
     return (text or "").split()
 
 
+def spend_recovery(connection: Connection, user_id: int, hashed: str) -> bool:
+    """Take a recovery code away; False when it is not there, or no longer."""
+    query = select(USERS.c.recovery_hashes).where(USERS.c.id == user_id).with_for_update()
+    kept = (connection.execute(query).scalar() or "").split()
+    if hashed not in kept:
+        return False
+    keep_recovery(connection, user_id, [one for one in kept if one != hashed])
+    return True
+
+
 def keep_recovery(connection: Connection, user_id: int, hashes: list[str]) -> None:
     query = update(USERS).where(USERS.c.id == user_id).values(recovery_hashes=" ".join(hashes))
     connection.execute(query)

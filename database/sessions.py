@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from database.engine import insert_once
 from database.metadata import PLATFORM
 from database.types import UtcTime
 
@@ -146,14 +147,13 @@ def keep_device(
     now: datetime,
 ) -> None:
     """Insert a device or renew it; a trust already given is kept unless a new one is."""
-    old = device(connection, hashed, user_id)
-    if old is None:
-        values = {"hash": hashed, "user_id": user_id, "agent": agent, "created_at": now}
-        connection.execute(insert(DEVICES).values(**values, seen_at=now, trusted_until=trusted_until))
-        return
-    where = (DEVICES.c.hash == hashed, DEVICES.c.user_id == user_id)
-    changed = {"agent": agent, "seen_at": now, "trusted_until": trusted_until or old.trusted_until}
-    connection.execute(update(DEVICES).where(*where).values(**changed))
+    changed = {"agent": agent, "seen_at": now}
+    if trusted_until is not None:
+        changed["trusted_until"] = trusted_until
+    first = {"hash": hashed, "user_id": user_id, "created_at": now, "trusted_until": None}
+    if not insert_once(connection, DEVICES, first | changed):
+        where = (DEVICES.c.hash == hashed, DEVICES.c.user_id == user_id)
+        connection.execute(update(DEVICES).where(*where).values(**changed))
 
 
 def forget_device(connection: Connection, hashed: str, user_id: int) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Connection, String, Table, Text, delete, select
 
+from database.engine import put
 from database.metadata import PLATFORM
 
 SETTINGS = Table(
@@ -25,10 +26,7 @@ def load(connection: Connection, name: str) -> Any | None:
 
 def save(connection: Connection, name: str, value: Any) -> None:
     """Insert or replace."""
-    text = json.dumps(value)
-    changed = connection.execute(update(SETTINGS).where(SETTINGS.c.name == name).values(value=text))
-    if changed.rowcount == 0:
-        connection.execute(insert(SETTINGS).values(name=name, value=text))
+    put(connection, SETTINGS, {"name": name, "value": json.dumps(value)})
 
 
 def forget(connection: Connection, name: str) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from database.engine import put
 from database.metadata import PLATFORM
 from database.types import UtcTime, from_micros, to_micros
 from domain.model import Exchange
@@ -167,16 +168,8 @@ def versions_of(connection: Connection, strategy_id: str) -> list[Version]:
 
 # -- values
 def set_value(connection: Connection, strategy_id: str, value: SealedValue, now: datetime) -> None:
-    forget_value(connection, strategy_id, value.name)
-    connection.execute(
-        insert(VALUES).values(
-            strategy_id=strategy_id,
-            name=value.name,
-            secret=value.secret,
-            cipher=value.cipher,
-            changed_at=now,
-        )
-    )
+    values = {"name": value.name, "secret": value.secret, "cipher": value.cipher, "changed_at": now}
+    put(connection, VALUES, {"strategy_id": strategy_id} | values)
 
 
 def forget_value(connection: Connection, strategy_id: str, name: str) -> bool:

@@ -57,6 +57,7 @@ RUNS = Table(
     Column("tail", Text, nullable=False),
     Column("peak_memory", BigInteger, nullable=False),
     Column("cpu_seconds", Integer, nullable=False),
+    Column("sweep", String(8), nullable=False, index=True),
     UniqueConstraint("strategy_id", "generation"),
 )
 
@@ -114,9 +115,19 @@ def counts(connection: Connection, since: datetime) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query.group_by(RUNS.c.strategy_id))}
 
 
-def keys_of(connection: Connection, strategy_id: str) -> list[int]:
-    """Ids of the keys that were minted for a strategy's runs."""
+def to_sweep(connection: Connection, strategy_id: str | None = None) -> list[Run]:
+    """Ended runs whose orders are still to be looked after, oldest first; of one strategy, or all."""
+    query = select(RUNS).where(RUNS.c.sweep.in_(("due", "begun")), RUNS.c.ended_at.is_not(None))
+    if strategy_id is not None:
+        query = query.where(RUNS.c.strategy_id == strategy_id)
+    return [Run(**row) for row in connection.execute(query.order_by(RUNS.c.id)).mappings()]
+
+
+def keys_of(connection: Connection, strategy_id: str, upto: int | None = None) -> list[int]:
+    """Ids of the keys that were minted for a strategy's runs; `upto` is the last generation that counts."""
     query = select(RUNS.c.key_id).where(RUNS.c.strategy_id == strategy_id, RUNS.c.key_id.is_not(None))
+    if upto is not None:
+        query = query.where(RUNS.c.generation <= upto)
     return [row[0] for row in connection.execute(query)]
 
 

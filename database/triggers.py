@@ -205,12 +205,26 @@ def by_id(connection: Connection, trigger_id: str) -> Trigger | None:
     return found[0] if found else None
 
 
+def ids_beside(connection: Connection, intent_id: str) -> list[str]:
+    """The ids of the triggers that wait for an intent's order, or waited for it."""
+    query = select(TRIGGERS.c.id).where(TRIGGERS.c.parent_intent_id == intent_id).order_by(TRIGGERS.c.id)
+    return list(connection.execute(query).scalars())
+
+
 def in_state(connection: Connection, *states: str, account_id: int | None = None) -> list[Trigger]:
     """Triggers in any of the states, of one account or (None) all, newest first."""
     where: list[ColumnElement[bool]] = [TRIGGERS.c.state.in_(states)]
     if account_id is not None:
         where.append(TRIGGERS.c.account_id == account_id)
     return find(connection, *where)
+
+
+def at_broker(connection: Connection, account_id: int, broker: str) -> list[Trigger]:
+    """What that broker keeps for an account, as far as we know, and what was sent there without an answer."""
+    kept = (TRIGGERS.c.resident_id.is_not(None) & (TRIGGERS.c.state == ACTIVE)) | (
+        TRIGGERS.c.state == UNKNOWN
+    )
+    return find(connection, kept, TRIGGERS.c.account_id == account_id, TRIGGERS.c.broker == broker)
 
 
 def move(

@@ -18,3 +18,8 @@ def platform_day(moment: datetime, turn: time = TURN) -> date:
 def day_start(moment: datetime, turn: time = TURN) -> datetime:
     """When the platform day that holds the moment began, aware IST."""
     return datetime.combine(platform_day(moment, turn), turn, IST)
+
+
+def day_end(moment: datetime) -> datetime:
+    """When the platform's day that holds the moment ends."""
+    return day_start(moment) + timedelta(days=1)

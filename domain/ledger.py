@@ -24,6 +24,7 @@ class EntryKind(StrEnum):
     FILL = "FILL"
     CHARGE = "CHARGE"
     SETTLE = "SETTLE"
+    CONVERT = "CONVERT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,13 @@ class Product(StrEnum):
     CARRY = "NRML"
 
 
+def products_of(exchange: Exchange) -> frozenset[Product]:
+    """The products an exchange takes; none where nothing is traded."""
+    if exchange in QUOTE_ONLY:
+        return frozenset()
+    return frozenset({Product.INTRADAY, Product.DELIVERY if exchange in CASH else Product.CARRY})
+
+
 class Side(StrEnum):
     """Which way an order trades. Never a sign; positions are signed, sides are not."""
 
@@ -145,6 +152,7 @@ class IntentKind(StrEnum):
     PLACE = "PLACE"
     MODIFY = "MODIFY"
     CANCEL = "CANCEL"
+    CONVERT = "CONVERT"
 
 
 class IntentState(StrEnum):

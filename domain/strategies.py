@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from domain.model import Exchange
 
@@ -60,6 +61,9 @@ class ScheduleKind(StrEnum):
     INTERVAL = "interval"
     MANUAL = "manual"
 
+
+Sweep = Literal["", "due", "begun", "done"]
+"""What a stop leaves to do with orders: nothing, all of it, some of it (a worker may have died in it), or no more."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -171,6 +175,7 @@ class Run:
     reason      why it ended, in words
     tail        its last lines
     stopping    when it was told to end; None while it was not
+    sweep       whether its orders are still to be cancelled or its positions closed
     """
 
     id: int
@@ -194,6 +199,7 @@ class Run:
     tail: str = ""
     peak_memory: int = 0
     cpu_seconds: int = 0
+    sweep: Sweep = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,3 +233,21 @@ class Sample:
     cpu: float
     memory: int
     processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What the owner of a strategy has to know.
+
+    kind  "crashed", "failed" (it is not started again by itself) or "late" (it is due and can not start)
+    tail  its last lines
+    """
+
+    id: int
+    strategy_id: str
+    name: str
+    at: datetime
+    kind: str
+    reason: str
+    tail: str = ""
+    seen_at: datetime | None = None

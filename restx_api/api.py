@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from restx_api import (
+    broker_login,
     calendar,
     cors,
     docs,
@@ -52,6 +53,7 @@ SUBJECTS = (
     calendar.calendar,
     strategies.strategies,
     system.system,
+    broker_login.broker_login,
     later.later,
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for subject in SUBJECTS for endpoint in subject.endpoints)

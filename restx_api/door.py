@@ -74,7 +74,7 @@ class Endpoint:
 
     reply      JSON Schema of the 200 body
     limit      rate class of limits.py, "" for none
-    scope      what the key must be allowed: "read" or "trade"
+    scope      what the key must be allowed: "read", "trade" or "login"
     sandboxed  answers carry `mode` for an account that trades on paper
     wording    how errors are told, see errors.Wording
     subject    the request field that names an order, for "Order <id> not found"
@@ -188,8 +188,8 @@ class Door:
 
     @contextmanager
     def _room_for(self, endpoint: Endpoint) -> Iterator[None]:
-        """Orders may wait for a broker in all threads but a few, so that reads and health always find one."""
-        if endpoint.scope != "trade":
+        """Orders and logins may wait for a broker in all threads but a few: reads and health always find one."""
+        if endpoint.scope == "read":
             yield
             return
         if not self._writing.acquire(blocking=False):

@@ -144,18 +144,26 @@ def of(error: PlatformError, wording: Wording) -> Answer:
     return UNEXPECTED
 
 
-def placed(outcome: Placed, subject: str, done: str = "") -> Answer:
-    """What became of an order, a change or a cancel (contract 1.3, 1.6, 3.1). `done` is said on paper too."""
+def placed(outcome: Placed, subject: str, done: str = "", guards: Sequence[str] = ()) -> Answer:
+    """What became of an order, a change or a cancel (contract 1.3, 1.6, 3.1). `done` is said on paper too.
+
+    guards  ids of the exit triggers that were kept with the order
+    """
+    more: dict[str, Any] = {"orderids": list(outcome.order_ids)} if outcome.order_ids else {}
+    more |= {"exit_trigger_ids": list(guards)} if guards else {}
     if outcome.state == "accepted":
-        body = {"status": "success", "orderid": outcome.order_id}
+        body = {"status": "success", "orderid": outcome.order_id, **more}
         return Answer(200, {**body, "message": done} if done else body)
     if outcome.state == "none":
         return Answer(200, {"status": "success", "message": outcome.message})
     if outcome.state == "parked":
-        return Answer(200, queued(outcome.approval_id))
+        return Answer(200, {**queued(outcome.approval_id), **more})
+    if outcome.state == "partial":
+        body = {"status": "success", "orderid": outcome.order_id, "message": outcome.message}
+        return Answer(200, {**body, "state": "partial", **more})
     if outcome.state != "refused":
         body = {"status": "pending", "orderid": outcome.order_id, "message": outcome.message}
-        return Answer(200, {**body, "state": outcome.state})
+        return Answer(200, {**body, "state": outcome.state, **more})
     return _refused(outcome, subject)
 
 

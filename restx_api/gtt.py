@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from restx_api.door import Call, Subject
-from restx_api.errors import Style
+from restx_api.errors import Style, queued
 from restx_api.fields import gtt as fields
 from restx_api.fields.base import Keyed
 
@@ -21,11 +21,14 @@ _TRADE: dict[str, Any] = {
 }
 
 
-@gtt.post("/placegttorder", fields.PlaceGtt(), reply=fields.KEPT, **_TRADE)
+_PLACE = {**_TRADE, "held": ""}
+
+
+@gtt.post("/placegttorder", fields.PlaceGtt(), reply=fields.PLACED, **_PLACE)
 def place(call: Call) -> dict[str, Any]:
     """Keep an order until a price is reached. `triggerprice_sl` fires at or below it, `triggerprice_tg` at or above."""
-    trigger = call.platform.triggers.place_gtt(call.caller, fields.gtt_request(call.body))
-    return {"status": "success", "trigger_id": trigger.id}
+    kept = call.platform.parked_gtts.ask(call.caller, fields.gtt_request(call.body))
+    return queued(kept) if isinstance(kept, int) else {"status": "success", "trigger_id": kept.id}
 
 
 @gtt.post("/modifygttorder", fields.ModifyGtt(), reply=fields.KEPT, subject="trigger_id", **_TRADE)

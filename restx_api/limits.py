@@ -116,6 +116,7 @@ _SETTING = {
     "portfolio": "portfolio_api_rate_limit",
     "tearsheet": "portfolio_tearsheet_rate_limit",
     "sip": "sip_api_rate_limit",
+    "login": "login_rate_limit_min",
 }
 
 

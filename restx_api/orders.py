@@ -24,10 +24,13 @@ def placeorder(call: Call) -> Answer:
     position that it opens; they arm when it has filled."""
     request, exits = fields.order_request(call.body), fields.exits(call.body)
     admission = Admission(key=call.key, body_hash=call.body_hash)
+    triggers = call.platform.triggers
     if exits:
-        guard = call.platform.triggers.exits_of(call.caller, request, exits)
+        guard = triggers.exits_of(call.caller, request, exits)
         admission = replace(admission, beside=partial(keep_with, guard))
-    return errors.placed(call.platform.orders.place(call.caller, request, admission), request.symbol)
+    placed = call.platform.order_plans.place(call.caller, request, admission)
+    guards = triggers.guarding(placed.intent_id) if exits else []
+    return errors.placed(placed, request.symbol, guards=guards)
 
 
 @orders.post(
@@ -63,16 +66,19 @@ def cancelorder(call: Call) -> Answer:
     return errors.placed(placed, order_id, done="Order cancelled")
 
 
-@orders.post("/cancelallorder", fields.All(), reply=fields.ALL_CANCELLED, held="live", once=True, **_TRADE)
+@orders.post("/cancelallorder", fields.All(), reply=fields.ALL_CANCELLED, held="live", **_TRADE)
 def cancelallorder(call: Call) -> dict[str, Any]:
     """Cancel every order that is open or waits for its trigger. `strategy` is a label, not a filter."""
-    return fields.all_cancelled(call.platform.orders.cancel_all(call.caller), on_paper=call.on_paper)
+    swept = call.platform.sweeps.cancel_all(call.caller, key=call.key, body_hash=call.body_hash)
+    return fields.all_cancelled(swept, on_paper=call.on_paper)
 
 
-@orders.post("/closeposition", fields.All(), reply=fields.ALL_CLOSED, held="live", once=True, **_TRADE)
+@orders.post("/closeposition", fields.All(), reply=fields.ALL_CLOSED, held="live", **_TRADE)
 def closeposition(call: Call) -> Answer | dict[str, Any]:
     """Close every position of the account with MARKET orders. `strategy` is a label, not a filter."""
-    swept = call.platform.orders.close_all(call.caller, call.body["strategy"])
+    swept = call.platform.sweeps.close_all(
+        call.caller, call.body["strategy"], key=call.key, body_hash=call.body_hash
+    )
     if swept.failed and not call.on_paper:
         return errors.not_all_closed(swept.failed, len(swept.done))
     return fields.all_closed(swept, on_paper=call.on_paper)

@@ -21,6 +21,23 @@ def killswitch(call: Call) -> dict[str, Any]:
     return {"status": "success", "data": fields.kill(kill)}
 
 
+@safety.get("/reconciliation", Keyed(), reply=fields.RECONCILIATION)
+def reconciliation(call: Call) -> dict[str, Any]:
+    """What the last look at the broker's books showed: orders placed elsewhere, positions that our fills do not
+    explain, and requests without an answer: since when, and what was tried."""
+    account = call.caller.account
+    report, unknown = call.platform.reconciliation.state(account)
+    return {"status": "success", "data": fields.reconciliation(account, report, unknown)}
+
+
+@safety.post("/reconciliation", Keyed(), reply=fields.RECONCILIATION)
+def reconcile(call: Call) -> dict[str, Any]:
+    """Look at the broker's books now, settle what they settle, and tell the same. Nothing is ever sent by it."""
+    account = call.caller.account
+    report, unknown = call.platform.reconciliation.look_now(account)
+    return {"status": "success", "data": fields.reconciliation(account, report, unknown)}
+
+
 @safety.post("/unknownorders", Keyed(), reply=fields.UNKNOWN)
 def unknownorders(call: Call) -> dict[str, Any]:
     """Requests that left and were not answered: since when, and what every look at the broker's book showed."""

@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import Connection
+
 from database import controls as rows
 from database.controls import Controls
 from database.engine import Database
@@ -32,23 +34,31 @@ class AccountLimits:
     def of(self, caller: Caller) -> Controls:
         """Raises NotFound when the account has no limits row; nothing trades then."""
         with self._db.read() as connection:
-            found = rows.load(connection, caller.account.id)
-        if found is None:
-            raise NotFound("The account has no limits; it cannot trade.")
-        return found
+            return _found(rows.load(connection, caller.account.id))
 
     def change(self, caller: Caller, values: dict[str, Any]) -> Controls:
         """Replace the named limits. Raises InvalidRequest naming the one that is wrong."""
         for name, value in values.items():
             _check(name, value)
-        before = self.of(caller)
-        after = replace(before, **values)
         now = self._clock.now()
-        self._db.write(lambda c: rows.save(c, after, now))
+
+        def work(connection: Connection) -> tuple[Controls, Controls]:
+            before, _ = rows.load_both(connection, caller.account.id, "")
+            after = replace(_found(before), **values)
+            rows.save(connection, after, now)
+            return _found(before), after
+
+        before, after = self._db.write(work)
         old, new = asdict(before), asdict(after)
         changed = {name: [_text(old[name]), _text(new[name])] for name in new if new[name] != old[name]}
         self._audit.note(caller, "limits.change", changed)
         return after
+
+
+def _found(controls: Controls | None) -> Controls:
+    if controls is None:
+        raise NotFound("The account has no limits; it cannot trade.")
+    return controls
 
 
 def _check(name: str, value: Any) -> None:

@@ -17,19 +17,24 @@ from sqlalchemy.exc import IntegrityError
 
 from database import accounts as account_rows
 from database import api_keys as key_rows
+from database import members as member_rows
 from database import users as user_rows
 from database.accounts import PAPER, Account
 from database.api_keys import ApiKey, KeyOwner
 from database.crypto import Vault
-from database.engine import Database
+from database.engine import Database, hold
+from database.members import Member, Seat
 from database.users import User
 from domain.clock import Clock
 from domain.errors import InvalidRequest, NotFound, Unauthorized
 from domain.model import Mode, OrderMode
+from domain.roles import LOGIN, TRADE, Role
 
-__all__ = ["Account", "Accounts", "ApiKey", "Caller", "User"]
+__all__ = ["Account", "Accounts", "ApiKey", "Caller", "Role", "User"]
 
-SCOPES = frozenset({"read", "trade"})
+SCOPES = Role.ADMIN.scopes
+USUAL_SCOPES = Role.TRADER.scopes
+"""What a key may do when nothing is said: logging an account in to its broker is asked for by name."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SHORTEST_PASSWORD = 8
 
@@ -38,7 +43,8 @@ _SHORTEST_PASSWORD = 8
 class Caller:
     """Who asks, through which door, for which account.
 
-    scopes   of "read", "trade"
+    scopes   of "read", "trade", "login"
+    role     what the person may do at this account
     key_id   None when no key was used (a page, the command line)
     door     "api", "page", "webhook", "strategy", "socket", "cli", "worker"
     address  the peer's IP address, "" inside the platform
@@ -51,6 +57,7 @@ class Caller:
     account: Account
     scopes: frozenset[str]
     door: str
+    role: Role = Role.VIEWER
     key_id: int | None = None
     address: str = ""
     strategy: str = ""
@@ -84,12 +91,14 @@ class Accounts:
         owner = self._owner(key)
         if owner is None or not self._may_use(owner.key, address):
             raise Unauthorized("Invalid openalgo apikey")
+        role = owner.seat.under(owner.ceiling)
         return Caller(
-            user_id=owner.account.user_id,
+            user_id=owner.key.user_id,
             username=owner.username,
-            is_admin=owner.is_admin,
+            is_admin=owner.ceiling is Role.ADMIN,
             account=owner.account,
-            scopes=owner.key.scopes,
+            scopes=owner.key.scopes & role.scopes,
+            role=role,
             door="strategy" if owner.key.strategy else door,
             key_id=owner.key.id,
             address=address,
@@ -99,15 +108,20 @@ class Accounts:
     def caller_of_user(
         self, user_id: int, account_id: int | None = None, *, address: str = "", door: str = "page"
     ) -> Caller:
-        """The caller behind a signed-in user, for one of their accounts (None: the default). Raises NotFound."""
-        user = self.user(user_id)
-        account = self._account_of(user_id, account_id)
+        """The caller behind a signed-in user, for one of their accounts (None: the default). Raises NotFound.
+
+        The worker finishes what was asked for earlier, stops among it, whatever the person may do by now.
+        """
+        user = self._any_user(user_id) if door == "worker" else self.user(user_id)
+        seat = self._seat(user_id, account_id)
+        role = Role.ADMIN if door == "worker" else seat.role.under(user.role)
         return Caller(
             user_id=user.id,
             username=user.name,
             is_admin=user.is_admin,
-            account=account,
-            scopes=SCOPES,
+            account=seat.account,
+            scopes=role.scopes,
+            role=role,
             door=door,
             address=address,
         )
@@ -136,7 +150,7 @@ class Accounts:
         return any(peer in ipaddress.ip_network(network) for network in key.addresses)
 
     # -- users
-    def add_user(self, name: str, password: str, *, admin: bool = False) -> User:
+    def add_user(self, name: str, password: str, *, role: Role = Role.TRADER) -> User:
         """Create a user with a paper account of their own. Raises InvalidRequest naming the field."""
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
@@ -148,7 +162,7 @@ class Accounts:
         now = self._clock.now()
 
         def work(connection: Connection) -> tuple[int, int]:
-            user_id = user_rows.add(connection, name, name.casefold(), hashed, admin, now)
+            user_id = user_rows.add(connection, name, name.casefold(), hashed, role, now)
             return user_id, account_rows.add(connection, user_id, PAPER, PAPER, Mode.ANALYZE, True, now)
 
         try:
@@ -187,9 +201,16 @@ class Accounts:
 
     def user(self, user_id: int) -> User:
         """Raises NotFound, also for a disabled user."""
+        user = self._any_user(user_id)
+        if user.disabled_at is not None:
+            raise NotFound("No such user.")
+        return user
+
+    def _any_user(self, user_id: int) -> User:
+        """Barred ones too: what they asked for earlier, stops among it, is finished all the same."""
         with self._db.read() as connection:
             user = user_rows.by_id(connection, user_id)
-        if user is None or user.disabled_at is not None:
+        if user is None:
             raise NotFound("No such user.")
         return user
 
@@ -205,15 +226,27 @@ class Accounts:
         with self._db.read() as connection:
             return user_rows.every(connection)
 
+    def names(self, ids: Iterable[int | None]) -> dict[int, str]:
+        """id -> name of the people behind rows, read at once; barred ones too."""
+        wanted = {user_id for user_id in ids if user_id is not None}
+        with self._db.read() as connection:
+            return user_rows.names(connection, wanted)
+
     def has_users(self) -> bool:
         with self._db.read() as connection:
             return user_rows.count(connection) > 0
 
     # -- accounts
     def accounts_of(self, user_id: int) -> list[Account]:
-        """The default one first."""
+        """Their own, the default one first, then those of others at which they have a seat."""
+        return [seat.account for seat in self.seats_of(user_id)]
+
+    def seats_of(self, user_id: int) -> list[Seat]:
+        """The same accounts with the user's role at each, not above their role on the server."""
         with self._db.read() as connection:
-            return account_rows.of_user(connection, user_id)
+            ceiling = user_rows.by_id(connection, user_id)
+            seats = member_rows.seats(connection, user_id)
+        return [Seat(one.account, one.role.under(ceiling.role)) for one in seats if ceiling is not None]
 
     def every_account(self) -> list[Account]:
         with self._db.read() as connection:
@@ -252,16 +285,54 @@ class Accounts:
         self._db.write(lambda c: account_rows.set_order_mode(c, caller.account.id, mode))
 
     def set_default(self, user_id: int, account_id: int) -> None:
-        """Raises NotFound when the account is not the user's."""
-        self._account_of(user_id, account_id)
+        """Raises NotFound when the account is not the user's own."""
+        if self._seat(user_id, account_id).account.user_id != user_id:
+            raise NotFound("No such account of your own.")
         self._db.write(lambda c: account_rows.set_default(c, user_id, account_id))
 
-    def _account_of(self, user_id: int, account_id: int | None) -> Account:
-        owned = self.accounts_of(user_id)
-        for account in owned:
-            if account_id in (None, account.id):
-                return account
+    def _seat(self, user_id: int, account_id: int | None) -> Seat:
+        for seat in self.seats_of(user_id):
+            if account_id in (None, seat.account.id):
+                return seat
         raise NotFound("No such account.")
+
+    # -- who may do what
+    def set_role(self, user_id: int, role: Role) -> None:
+        """Change what a user may do at most. Raises NotFound; InvalidRequest when no administrator would be left."""
+        known = self.user(user_id)
+        leaves = known.is_admin and role is not Role.ADMIN
+
+        def work(connection: Connection) -> None:
+            if leaves:
+                _keep_an_admin(connection, user_id)
+            user_rows.set_role(connection, user_id, role)
+
+        self._db.write(work)
+
+    def set_barred(self, name: str, barred: bool) -> User:
+        """Bar a user: sign-in, sessions and keys end at once. Or let them in again. Raises as `set_role`."""
+        known = self.user_named(name)
+        at = self._clock.now() if barred else None
+
+        def work(connection: Connection) -> None:
+            if barred and known.is_admin:
+                _keep_an_admin(connection, known.id)
+            user_rows.set_disabled(connection, known.id, at)
+
+        self._db.write(work)
+        return known
+
+    def members(self) -> list[Member]:
+        """Everybody who has a role at another's account."""
+        with self._db.read() as connection:
+            return member_rows.every(connection)
+
+    def give_seat(self, account_id: int, user_id: int, role: Role | None) -> None:
+        """Give a user a role at another's account; None takes it away. Raises NotFound, InvalidRequest."""
+        account, known = self.account(account_id), self.user(user_id)
+        if account.user_id == known.id:
+            raise InvalidRequest(f"{known.name} owns that account.", "user")
+        self._db.write(lambda c: member_rows.give(c, account_id, user_id, role))
 
     # -- keys
     def create_key(
@@ -269,15 +340,24 @@ class Accounts:
         user_id: int,
         *,
         account_id: int | None = None,
-        scopes: Iterable[str] = SCOPES,
+        scopes: Iterable[str] = USUAL_SCOPES,
         name: str = "",
         expires_at: datetime | None = None,
         addresses: Iterable[str] = (),
         strategy: str = "",
     ) -> str:
-        """Make a key of 64 hex digits for one account (None: the default) and return it."""
-        account = self._account_of(user_id, account_id)
-        wanted = _scopes(scopes)
+        """Make a key of 64 hex digits for one account (None: the default) and return it.
+
+        Raises InvalidRequest for rights that the user has not got at that account.
+        """
+        seat = self._seat(user_id, account_id)
+        account, wanted = seat.account, _scopes(scopes)
+        if LOGIN in wanted - seat.role.scopes:
+            raise InvalidRequest(f"Only an admin of {account.name} logs it in to its broker.", "scopes")
+        if TRADE in wanted - seat.role.scopes:
+            raise InvalidRequest(
+                f"You may look at {account.name}, not trade on it: make a key that only reads.", "scopes"
+            )
         networks = _networks(addresses)
         key = secrets.token_hex(32)
         now = self._clock.now()
@@ -342,7 +422,7 @@ class Accounts:
 def _scopes(scopes: Iterable[str]) -> frozenset[str]:
     wanted = frozenset(scopes)
     if not wanted or not wanted <= SCOPES:
-        raise InvalidRequest("Scopes are read and trade.", "scopes")
+        raise InvalidRequest("Scopes are read, trade and login.", "scopes")
     return wanted
 
 
@@ -351,3 +431,10 @@ def _networks(addresses: Iterable[str]) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(address.strip(), strict=False)) for address in addresses)
     except ValueError as error:
         raise InvalidRequest(f"Not an IP address or network: {error}", "addresses") from error
+
+
+def _keep_an_admin(connection: Connection, leaving: int) -> None:
+    hold(connection, "administrators")
+    users = user_rows.every(connection)
+    if not any(one.is_admin and one.disabled_at is None and one.id != leaving for one in users):
+        raise InvalidRequest("Somebody must run the server: make another administrator first.", "role")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -22,7 +22,8 @@ from services.accounts import Account, Accounts, Caller
 from services.audit import Audit
 from services.order_plans import OrderPlans
 from services.orders import Orders
-from services.plan_book import PlanBook
+from services.parked_gtts import ParkedGtts
+from services.plan_book import YOUNG, PlanBook, sender
 from services.smart_orders import SmartOrders
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,12 @@ class Approvals:
         orders: Orders,
         plans: OrderPlans,
         smart: SmartOrders,
+        gtts: ParkedGtts,
         book: PlanBook,
         audit: Audit,
+        tell: Callable[[int], None],
     ) -> None:
+        """`tell` rings that an account has news of its orders."""
         self._db = orders_store
         self._clock = clock
         self._accounts = accounts
@@ -54,13 +58,20 @@ class Approvals:
         self._orders = orders
         self._plans = plans
         self._smart = smart
+        self._gtts = gtts
         self._book = book
         self._audit = audit
+        self._tell = tell
 
     def listed(self, caller: Caller, state: str | None = None) -> list[Approval]:
         """The account's requests, newest first; of one state or (None) all."""
         with self._db.read() as connection:
             return approval_rows.listed(connection, caller.account.id, state)
+
+    def waiting(self, caller: Caller) -> int:
+        """How many requests of the account wait for a person."""
+        with self._db.read() as connection:
+            return approval_rows.waiting(connection, caller.account.id)
 
     def approve(self, caller: Caller, approval_id: int) -> Approval:
         """Send what waits. Raises NotFound, InvalidRequest when it was decided already, RiskRefused."""
@@ -74,16 +85,22 @@ class Approvals:
             decided = approval_rows.decide(
                 connection, approval_id, caller.account.id, APPROVED, caller.username, "", now
             )
-            if decided and approval.intent_id is not None:
-                # Waits in the queue, so that a crash from here on still sends it, and sends it once.
-                intent_rows.move(connection, approval.intent_id, IntentState.PARKED, IntentState.QUEUED, now)
+            intent_id = approval.intent_id
+            # It waits in the queue, so that a crash from here on still sends it, and sends it once.
+            parked, queued = IntentState.PARKED, IntentState.QUEUED
+            if decided and intent_id and not intent_rows.move(connection, intent_id, parked, queued, now):
+                raise InvalidRequest("The order was withdrawn; there is nothing to approve.", "id")
             if decided and approval.plan_id is not None:
-                plan_rows.move(connection, approval.plan_id, plan_rows.PARKED, plan_rows.RUNNING)
+                later = now + YOUNG
+                plan_rows.move(
+                    connection, approval.plan_id, plan_rows.PARKED, plan_rows.RUNNING, deadline=later
+                )
             return decided
 
         if not self._db.write(work):
             raise InvalidRequest("It was decided already.", "id")
         self._audit.note(caller, "approval.approve", {"kind": approval.kind}, str(approval_id))
+        self._tell(caller.account.id)
         if approval.plan_id is not None:
             self._run(caller, approval.plan_id)
         return self._found(caller, approval_id)
@@ -116,9 +133,11 @@ class Approvals:
     # -- inside
     def _run(self, caller: Caller, plan_id: int) -> None:
         plan = self._book.plan(caller.account.id, plan_id)
-        asker = replace(self._accounts.caller_of_user(plan.user_id, plan.account_id), door=plan.door)
+        asker = sender(plan, self._accounts)
         if plan.kind == "smart":
             self._smart.run(plan, asker, approved=True)
+        elif plan.kind == "gtt":
+            self._gtts.run(plan, asker)
         else:
             self._plans.run(plan, asker, approved=True)
 
@@ -146,7 +165,10 @@ class Approvals:
                 )
             return decided
 
-        return self._db.write(work)
+        closed = self._db.write(work)
+        if closed:
+            self._tell(approval.account_id)
+        return closed
 
     def _waiting(self, caller: Caller, approval_id: int) -> Approval:
         approval = self._found(caller, approval_id)

@@ -6,6 +6,7 @@ Orders are sealed by the worker from the journal's own steps, off the order path
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,7 +21,10 @@ from domain.clock import Clock
 from domain.model import IntentState
 from services.accounts import Caller
 
-PAGE = 500
+__all__ = ["Audit", "Entry"]
+
+PAGE = 100
+_LOST_AFTER = timedelta(minutes=1)
 _CURSOR = (0, "audit")
 
 
@@ -49,20 +53,32 @@ class Audit:
 
     def seal(self) -> int:
         """Add the journal's new steps; returns how many. For the worker, which is the only one to call it."""
+        total = 0
+        while True:
+            sealed = self._seal_page()
+            total += sealed
+            if sealed < PAGE:
+                return total
+
+    def _seal_page(self) -> int:
+        """Read and prepare beside the orders' way; only the rows' writing holds their store."""
+        with self._db.read() as connection:
+            begun = event_rows.cursor(connection, *_CURSOR)
+            steps = _unbroken(intent_rows.steps_after(connection, begun, PAGE), begun, self._clock.now())
+            intents = intent_rows.by_ids(connection, {step.intent_id for step in steps})
+        if not steps:
+            return 0
+        entries = [_entry(step, intents[step.intent_id]) for step in steps]
 
         def work(connection: Connection) -> int:
-            steps = intent_rows.steps_after(connection, event_rows.cursor(connection, *_CURSOR), PAGE)
-            intents = intent_rows.by_ids(connection, {step.intent_id for step in steps})
-            audit_rows.append(connection, [_entry(step, intents[step.intent_id]) for step in steps])
-            if steps:
-                event_rows.move_cursor(connection, *_CURSOR, steps[-1].seq)
+            audit_rows.hold_end(connection)
+            if event_rows.cursor(connection, *_CURSOR) != begun:
+                return 0
+            audit_rows.append(connection, entries)
+            event_rows.move_cursor(connection, *_CURSOR, steps[-1].seq)
             return len(steps)
 
-        sealed = total = self._db.write(work)
-        while sealed == PAGE:
-            sealed = self._db.write(work)
-            total += sealed
-        return total
+        return self._db.write(work)
 
     def verify(self) -> tuple[int, str]:
         """(rows read, what is wrong first): "" when the chain is whole."""
@@ -87,6 +103,16 @@ class Audit:
             return audit_rows.latest(connection, account_id, limit, before)
 
 
+def _unbroken(steps: list[Step], after: int, now: datetime) -> list[Step]:
+    """The steps up to the first number that is missing and may still be on its way to a commit (PostgreSQL numbers
+    rows before they are visible); a number that stayed away for a while was rolled back."""
+    for at, step in enumerate(steps):
+        if step.seq != after + 1 and now - step.at < _LOST_AFTER:
+            return steps[:at]
+        after = step.seq
+    return steps
+
+
 def _entry(step: Step, intent: Intent) -> Entry:
     asked = {
         "kind": intent.kind.value,
@@ -98,6 +124,7 @@ def _entry(step: Step, intent: Intent) -> Entry:
         "quantity": str(intent.quantity),
         "type": intent.order_type.value,
         "product": intent.product.value,
+        **({"to_product": intent.to_product.value} if intent.to_product else {}),
         "price": None if intent.price is None else str(intent.price),
         "trigger_price": None if intent.trigger_price is None else str(intent.trigger_price),
         "target": intent.target_order_id,

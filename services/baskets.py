@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from database import baskets as rows
 from database.baskets import BasketRow
-from database.engine import Database
+from database.engine import Database, hold
 from domain.clock import Clock
 from domain.errors import InvalidRequest, NotFound
 from domain.model import Exchange, OrderRequest, OrderType, Product, Side
@@ -103,6 +103,7 @@ class Baskets:
         now = self._clock.now()
 
         def work(connection: Connection) -> None:
+            hold(connection, f"basket/{basket_id}")
             row = next((one for one in rows.of_user(connection, user_id) if one.id == basket_id), None)
             if row is None:
                 raise NotFound("No such basket.")

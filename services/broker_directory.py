@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from broker import catalog
-from broker.manifest import Manifest
+from broker.manifest import LoginField, Manifest
 from domain.errors import NotFound
 
-__all__ = ["Manifest", "listed", "manifest_of"]
+__all__ = ["LoginField", "Manifest", "listed", "manifest_of"]
 
 
 def listed() -> list[Manifest]:

@@ -6,20 +6,23 @@ threads; the stream it gets back belongs to the loop that starts it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker import catalog
 from broker.interface import BrokerSession
 from broker.stream import BrokerStream, StreamSinks, Want
 from domain.clock import Clock
-from domain.errors import NotFound, SessionOver
+from domain.errors import NotFound, PlatformError, SessionOver
 from domain.model import Exchange, Mode, Order
 from services.accounts import Accounts
 from services.instruments import Instruments
 from services.market_calendar import MarketCalendar
 from services.order_updates import OrderUpdates
 from services.sessions import Sessions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,17 @@ class BrokerFeeds:
         """Record order updates of a live account."""
         broker, account_id = split(feed)
         self._updates.apply(account_id, broker, Mode.LIVE, orders, "stream")
+
+    def catch_up(self, feed: str) -> None:
+        """Read the book of a live account whose feed has come (back): what it missed is told as if it had not."""
+        broker, account_id = split(feed)
+        account = replace(self._accounts.account(account_id), mode=Mode.LIVE)
+        try:
+            book = self._sessions.broker_for(account).fetch_orders()
+        except PlatformError as error:
+            log.warning("book not read after a reconnect feed=%s: %s", feed, error)
+            return
+        self._updates.apply(account_id, broker, Mode.LIVE, book, "reconnect")
 
 
 def split(feed: str) -> tuple[str, int]:

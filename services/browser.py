@@ -9,6 +9,7 @@ from datetime import time
 from database.crypto import Vault
 from database.engine import Database
 from domain.clock import Clock
+from services.bans import Bans
 from services.baskets import Baskets
 from services.browser_sessions import BrowserSessions
 from services.first_run import FirstRun
@@ -24,6 +25,7 @@ class Browser:
 
     sessions: BrowserSessions
     guard: LoginGuard
+    bans: Bans
     second_factor: SecondFactor
     first_run: FirstRun
     watchlists: Watchlists
@@ -44,6 +46,7 @@ def build_browser(
     return Browser(
         sessions=BrowserSessions(database, clock, cut, ended),
         guard=LoginGuard(database, clock),
+        bans=Bans(database, clock),
         second_factor=SecondFactor(database, vault, clock),
         first_run=FirstRun(database, vault),
         watchlists=Watchlists(database),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from database import leases
 from domain.clock import IST
 from domain.errors import PlatformError
+from domain.figures import inr
 from domain.model import Exchange, IntentState, Mode
 from services.accounts import Caller
 from services.order_journal import OrderJournal
@@ -47,6 +48,7 @@ class Checks:
         """Every check of the caller's account, in the order in which a trader would ask."""
         asked: list[tuple[str, Callable[[Caller], Found]]] = [
             ("Broker session", self._session),
+            ("Outgoing address", self._address),
             ("Contract files", self._contracts),
             ("Price feed", self._feed),
             ("Order book agrees", self._book),
@@ -73,6 +75,10 @@ class Checks:
         )
         return ("warn" if state.word == "expiring" else "ok"), f"Logged in{until}"
 
+    def _address(self, caller: Caller) -> Found:
+        state, words = self._its.egress.verdict(caller.account)
+        return ("warn" if state == "fail" and caller.account.mode is not Mode.LIVE else state), words
+
     def _contracts(self, caller: Caller) -> Found:
         venue = caller.account.venue
         master = next((one for one in self._its.instruments.status() if one.broker == venue), None)
@@ -80,12 +86,12 @@ class Checks:
             return "fail", "No contract file was loaded yet"
         day = master.loaded_at.astimezone(IST).date()
         fresh = day >= self._its.instruments.today() - timedelta(days=1)
-        return ("ok" if fresh else "warn"), f"{master.rows:,} instruments, loaded {day:%d %b %Y}"
+        return ("ok" if fresh else "warn"), f"{inr(master.rows, 0)} instruments, loaded {day:%d %b %Y}"
 
     def _feed(self, caller: Caller) -> Found:
         quote = self._its.market_data.quote(caller, "NIFTY", "NSE_INDEX")
         age = self._its.clock.now() - quote.at
-        words = f"NIFTY {quote.last_price:,.2f}, {max(0.0, age.total_seconds()):.1f} s old"
+        words = f"NIFTY {inr(quote.last_price)}, {max(0.0, age.total_seconds()):.1f} s old"
         return ("ok" if age < _OLD_PRICE else "warn"), words
 
     def _book(self, caller: Caller) -> Found:
@@ -107,7 +113,7 @@ class Checks:
         whole = funds.available + funds.used
         share = funds.used / whole * 100 if whole else 0
         state = "fail" if funds.available <= 0 else "warn" if share > 80 else "ok"
-        return state, f"{funds.available:,.2f} free, {share:.0f}% in use"
+        return state, f"{inr(funds.available)} free, {share:.0f}% in use"
 
     def _calendar(self, caller: Caller) -> Found:
         now = self._its.clock.now()

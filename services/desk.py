@@ -11,6 +11,7 @@ from services.account_limits import AccountLimits
 from services.charges import Charges
 from services.checks import Checks
 from services.log_reader import LogReader
+from services.metrics import Metrics, RequestCounts
 from services.order_journal import OrderJournal
 from services.order_latency import OrderLatency
 from services.paper_desk import PaperDesk
@@ -33,6 +34,7 @@ class Desk:
     logs: LogReader
     checks: Checks
     charges: Charges
+    metrics: Metrics
 
     def close(self) -> None:
         """Write what waits and end the threads."""
@@ -42,13 +44,16 @@ class Desk:
 def build_desk(platform: Platform, journal: OrderJournal) -> Desk:
     """Nothing is started; the request log's thread begins with its first row and has connections of its own."""
     orders, clock, settings = platform.databases["orders"], platform.clock, platform.settings
+    counts = RequestCounts()
+    logs = open_database(settings.database_url, "logs", settings.data_dir)
     return Desk(
         paper=PaperDesk(platform.sessions, platform.audit),
         pnl=PnlCurve(platform.portfolio, platform.history, clock),
         limits=AccountLimits(orders, clock, platform.audit),
         latency=OrderLatency(orders, clock),
-        requests=RequestLog(open_database(settings.database_url, "logs", settings.data_dir), clock),
+        requests=RequestLog(logs, clock, counts.add),
         logs=LogReader(settings.logs),
         checks=Checks(platform, journal),
         charges=Charges(facts.rows("charges")),
+        metrics=Metrics(platform, counts),
     )

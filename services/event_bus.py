@@ -14,7 +14,7 @@ import zmq
 
 from services.bus import Bus, Socket
 
-KINDS: Final = ("order", "book", "job", "log", "login", "broker", "account")
+KINDS: Final = ("order", "book", "job", "log", "login", "broker", "account", "alert")
 
 
 def order_topic(account_id: int) -> str:
@@ -40,6 +40,11 @@ def job_topic(job_id: int | str) -> str:
 def log_topic(strategy: int | str) -> str:
     """A hosted strategy wrote to its log."""
     return f"log|{strategy}|"
+
+
+def alert_topic(user_id: int) -> str:
+    """A person has to be told of one of their strategies."""
+    return f"alert|{user_id}|"
 
 
 def login_topic(session: int | str) -> str:
@@ -78,7 +83,10 @@ class EventBus:
 
     def _keep_small(self) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(int(self._socket.getsockopt(zmq.FD)), selectors.EVENT_READ)
+            with self._lock:
+                if self._closed.is_set() or self._socket.closed:
+                    return
+                selector.register(int(self._socket.getsockopt(zmq.FD)), selectors.EVENT_READ)
             while True:
                 selector.select(1.0)
                 with self._lock:

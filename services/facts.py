@@ -9,9 +9,9 @@ from domain.clock import Clock
 from domain.errors import PlatformError
 from domain.model import OrderRequest
 from services.accounts import Caller
-from services.gate import Facts
 from services.market_data import MarketData
 from services.portfolio import Portfolio
+from services.risk import Facts
 
 log = logging.getLogger(__name__)
 

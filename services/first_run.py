@@ -11,7 +11,7 @@ from database import users as user_rows
 from database.crypto import Vault
 from database.engine import Database
 from domain.errors import InvalidRequest, Unauthorized
-from services.accounts import Accounts, User
+from services.accounts import Accounts, Role, User
 
 _NAME = "first_run.code"
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -57,7 +57,7 @@ class FirstRun:
         if not self._db.write(lambda c: _spend(c, given)):
             raise Unauthorized("That is not the set-up code.")
         try:
-            return accounts.add_user(name, password, admin=True)
+            return accounts.add_user(name, password, role=Role.ADMIN)
         except InvalidRequest:
             self._db.write(lambda c: rows.save(c, _NAME, given))
             raise

@@ -6,59 +6,47 @@ journal insert in one transaction; what cannot be read refuses.
 
 from __future__ import annotations
 
-import fnmatch
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from database import approvals as approval_rows
 from database import controls as control_rows
+from database import conversions as conversion_rows
 from database import gate_counts
 from database import intents as intent_rows
 from database.controls import Controls, Kill
 from database.engine import Database
 from database.intents import Intent
-from domain.calendar_day import day_start
+from domain.calendar_day import day_end, day_start
 from domain.clock import Clock
 from domain.errors import DuplicateKey, InvalidRequest, RiskRefused
 from domain.model import (
-    CASH,
-    DERIVATIVES,
     QUOTE_ONLY,
     Exchange,
     Instrument,
     IntentKind,
     IntentState,
     Mode,
+    Order,
     OrderMode,
     OrderRequest,
     OrderType,
     Product,
     Side,
+    products_of,
 )
 from domain.money import on_grid
 from services.accounts import Caller
+from services.new_intent import new_intent
+from services.risk import Facts, check_allowed, check_loss, check_size, check_value, needs_facts
+from services.slicing import check_freeze, slices
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PRODUCTS = {
-    **{exchange: frozenset({Product.DELIVERY, Product.INTRADAY}) for exchange in CASH},
-    **{exchange: frozenset({Product.CARRY, Product.INTRADAY}) for exchange in DERIVATIVES},
-}
 _LARGEST = Decimal(10) ** 10
-
-
-def new_client_order_id() -> str:
-    """16 of [a-z0-9]: milliseconds since 1970 in base 36, then 8 random places."""
-    millis, places = time.time_ns() // 1_000_000, []
-    for _ in range(8):
-        millis, digit = divmod(millis, 36)
-        places.append(_ALPHABET[digit])
-    return "".join(reversed(places)) + "".join(secrets.choice(_ALPHABET) for _ in range(8))
+_Limits = tuple[Controls | None, Controls | None]
 
 
 def check_terms(request: OrderRequest, instrument: Instrument) -> OrderRequest:
@@ -68,10 +56,10 @@ def check_terms(request: OrderRequest, instrument: Instrument) -> OrderRequest:
     """
     if request.exchange in QUOTE_ONLY:
         raise InvalidRequest(
-            f"{request.exchange} is quote-only: {request.symbol} cannot be traded.", "exchange"
+            f"exchange {request.exchange} is quote-only: {request.symbol} cannot be traded.", "exchange"
         )
-    if request.product not in _PRODUCTS[request.exchange]:
-        allowed = ", ".join(sorted(_PRODUCTS[request.exchange]))
+    if request.product not in products_of(request.exchange):
+        allowed = ", ".join(sorted(products_of(request.exchange)))
         raise InvalidRequest(
             f"Product {request.product} is not available on {request.exchange}; use {allowed}.", "product"
         )
@@ -129,20 +117,6 @@ def _check_stop(side: Side, price: Decimal | None, trigger: Decimal | None) -> N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What limits need to know of the world; None is "not read", and a limit that needs it then refuses.
-
-    position    signed units of this instrument and product now
-    last_price  rupees, of a fresh quote of the account's own feed
-    day_pnl     rupees, realised today plus unrealised
-    """
-
-    position: Decimal | None = None
-    last_price: Decimal | None = None
-    day_pnl: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """What the doors add to a request.
 
@@ -190,9 +164,8 @@ class Gate:
                 return earlier, False
             controls = self._allow(connection, draft, limits, instrument, facts)
             reduces = facts is not None and _shrinks(connection, draft, facts)
-            placed = self._place_in_line(
-                connection, caller, replace(draft, reduces=reduces), controls, admission
-            )
+            wish = replace(draft, reduces=reduces, algo_id=controls.algo_id)
+            placed = self._place_in_line(connection, caller, wish, controls, admission)
             intent_rows.add(connection, placed)
             if admission.beside is not None:
                 admission.beside(connection, placed)
@@ -215,56 +188,140 @@ class Gate:
         self,
         connection: Connection,
         intent: Intent,
-        limits_read: tuple[Controls | None, Controls | None],
+        limits: _Limits,
         instrument: Instrument,
         facts: Facts | None,
+        replaces: Decimal | None = None,
     ) -> Controls:
-        """The account's limits, once nothing in them is against the order. Raises RiskRefused, _FactsNeeded."""
-        controls, strategy = limits_read
+        """The account's limits, once nothing in them is against the order. Raises RiskRefused, _FactsNeeded.
+
+        replaces  quantity of the order that this intent changes; None for a new order
+        """
+        controls, strategy = limits
         if controls is None:
             raise RiskRefused("limits_unreadable", "This account's limits cannot be read: nothing was sent.")
         kill = control_rows.killed(connection, intent.account_id)
-        applied = [limits for limits in (controls, strategy) if limits is not None]
-        if facts is None and (kill is not None or any(_needs_facts(limits) for limits in applied)):
+        applied = [row for row in (controls, strategy) if row is not None]
+        if facts is None and (kill is not None or any(map(needs_facts, applied))):
             raise _FactsNeeded
         facts = facts or Facts()
-        reduces = _shrinks(connection, intent, facts)
+        reduces = _shrinks(connection, intent, facts, replaces or Decimal(0))
         if kill is not None and not reduces:
             raise _killed(kill)
-        for limits in applied:
-            self._check_limits(connection, limits, intent, instrument, facts, reduces=reduces)
+        for row in applied:
+            check_allowed(row, intent)
+            check_size(row, intent)
+            if replaces is None:
+                self._check_counts(connection, row, intent)
+            if not reduces:
+                check_value(row, intent, instrument, facts)
+                check_loss(row, facts)
         return controls
 
     def admit_change(
-        self, caller: Caller, intent: Intent, *, check: Callable[[Connection], None] | None = None
+        self, caller: Caller, intent: Intent, instrument: Instrument, before: Order
     ) -> tuple[Intent, bool]:
-        """Journal a MODIFY or CANCEL intent in the same way. `check` may refuse inside the transaction."""
+        """Journal a MODIFY or CANCEL intent of the order `before` in the same way; new terms are held against the
+        limits like a new order's, a cancel is always admitted. Raises RiskRefused, DuplicateKey."""
+
+        def allow(connection: Connection, limits: _Limits, facts: Facts | None) -> None:
+            if intent.kind is IntentKind.MODIFY:
+                self._allow(connection, intent, limits, instrument, facts, replaces=before.quantity)
+
+        return self._journal(caller, intent, allow)
+
+    def admit_conversion(
+        self, caller: Caller, intent: Intent, held: Decimal, looked_at: datetime
+    ) -> tuple[Intent, bool]:
+        """Journal a CONVERT intent in the same way. It adds no quantity, so limits of size, value, price, count and
+        rate do not hold it; its new product must be allowed, and the exits of what it moves must stay covered.
+
+        held  units that exits may close before it; looked_at  just before they were read
+        Raises RiskRefused, DuplicateKey.
+        """
+
+        def allow(connection: Connection, limits: _Limits, facts: Facts | None) -> None:
+            self._allow_conversion(connection, intent, limits[0], facts)
+            _check_conversion(connection, intent, held, looked_at)
+
+        return self._journal(caller, intent, allow)
+
+    def _journal(
+        self,
+        caller: Caller,
+        intent: Intent,
+        allow: Callable[[Connection, _Limits, Facts | None], None],
+    ) -> tuple[Intent, bool]:
+        """Keep an intent that `allow` does not refuse; (the first one, False) when its key was used before."""
+        facts: Facts | None = None
 
         def work(connection: Connection) -> tuple[Intent, bool]:
-            control_rows.load_both(connection, intent.account_id, intent.strategy)
+            limits = control_rows.load_both(connection, intent.account_id, intent.strategy)
             earlier = _earlier(connection, intent.account_id, intent.idempotency_key, intent.body_hash)
             if earlier is not None:
                 return earlier, False
-            if check is not None:
-                check(connection)
+            allow(connection, limits, facts)
             intent_rows.add(connection, intent)
             return intent, True
 
-        return self._db.write(work)
+        try:
+            return self._db.write(work)
+        except _FactsNeeded:
+            facts = self._read_facts(caller, _asked(intent))
+            return self._db.write(work)
+
+    @staticmethod
+    def _allow_conversion(
+        connection: Connection, intent: Intent, controls: Controls | None, facts: Facts | None
+    ) -> None:
+        """What ends today only because it is intraday is new risk once it lasts: a kill switch and a reached day loss
+        refuse that. The other way is always open."""
+        if controls is None:
+            raise RiskRefused("limits_unreadable", "This account's limits cannot be read: nothing was sent.")
+        assert intent.to_product is not None
+        check_allowed(controls, replace(intent, product=intent.to_product))
+        if intent.to_product is Product.INTRADAY:
+            return
+        if (kill := control_rows.killed(connection, intent.account_id)) is not None:
+            raise _killed(kill)
+        if controls.max_day_loss is not None and facts is None:
+            raise _FactsNeeded
+        check_loss(controls, facts or Facts())
+
+    def sizes(
+        self,
+        caller: Caller,
+        request: OrderRequest,
+        instrument: Instrument,
+        *,
+        exits: bool | None = None,
+    ) -> list[Decimal]:
+        """The pieces an order is sent in, each at most the freeze quantity. An exit's pieces also keep to the largest
+        quantity allowed; an entry is split only where the account asks for it, and is weighed whole.
+
+        exits  whether it can only shrink a position; None: found out here
+        Raises InvalidRequest for an entry above the freeze quantity, RiskRefused when the whole is over a limit.
+        """
+        frozen = instrument.freeze_quantity is not None and request.quantity > instrument.freeze_quantity
+        if not frozen and not exits:
+            return [request.quantity]
+        draft = self._draft(caller, request, Admission())
+        facts = Facts() if exits else self._read_facts(caller, request)
+        with self._db.read() as connection:
+            limits = control_rows.load_both(connection, draft.account_id, request.strategy)
+            reduces = exits or _shrinks(connection, draft, facts)
+            if not reduces:
+                if not self._allow(connection, draft, limits, instrument, facts).split_entries:
+                    check_freeze(request, instrument)
+                return slices(request.quantity, instrument)
+        largest = [row.max_quantity for row in limits if row is not None and row.max_quantity is not None]
+        return slices(request.quantity, instrument, min(largest, default=None))
 
     def _draft(self, caller: Caller, request: OrderRequest, admission: Admission) -> Intent:
-        now = self._clock.now()
-        return Intent(
-            id=new_client_order_id(),
-            account_id=caller.account.id,
-            kind=IntentKind.PLACE,
-            state=IntentState.SENDING,
-            mode=caller.account.mode,
-            broker=caller.account.venue,
-            door=caller.door,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-            address=caller.address,
+        return new_intent(
+            caller,
+            IntentKind.PLACE,
+            self._clock.now(),
             strategy=request.strategy,
             plan_id=admission.plan_id,
             leg=admission.leg,
@@ -279,29 +336,9 @@ class Gate:
             disclosed_quantity=request.disclosed_quantity,
             idempotency_key=admission.key or None,
             body_hash=admission.body_hash,
-            created_at=now,
-            sent_at=now,
         )
 
     # -- inside it
-    def _check_limits(
-        self,
-        connection: Connection,
-        limits: Controls,
-        intent: Intent,
-        instrument: Instrument,
-        facts: Facts,
-        *,
-        reduces: bool,
-    ) -> None:
-        _check_allowed(limits, intent)
-        _check_size(limits, intent)
-        self._check_counts(connection, limits, intent)
-        if reduces:
-            return
-        _check_value(limits, intent, instrument, facts)
-        _check_loss(limits, facts)
-
     def _check_counts(self, connection: Connection, limits: Controls, intent: Intent) -> None:
         strategy = limits.strategy or None
         if limits.max_open_orders is not None:
@@ -334,7 +371,6 @@ class Gate:
         admission: Admission,
     ) -> Intent:
         """PARKED for approval, QUEUED for a send slot, or SENDING with the slot taken."""
-        intent = replace(intent, algo_id=controls.algo_id)
         waits = caller.account.order_mode is OrderMode.SEMI_AUTO and caller.account.mode is Mode.LIVE
         if waits and not admission.approved:
             return replace(intent, state=IntentState.PARKED, sent_at=None)
@@ -357,12 +393,37 @@ class _FactsNeeded(Exception):
     """A limit asks for something that was not read; read it and come again."""
 
 
-def _shrinks(connection: Connection, intent: Intent, facts: Facts) -> bool:
+def _shrinks(connection: Connection, intent: Intent, facts: Facts, replaces: Decimal = Decimal(0)) -> bool:
     """Whether the order can only bring a known position nearer to zero, after all that is on its way."""
     position = facts.position
     if position is None or position * intent.side.sign >= 0:
         return False
-    return gate_counts.committed(connection, intent) + intent.quantity <= abs(position)
+    return gate_counts.committed(connection, intent, intent.side) - replaces + intent.quantity <= abs(
+        position
+    )
+
+
+def _check_conversion(connection: Connection, intent: Intent, held: Decimal, looked_at: datetime) -> None:
+    """Raise RiskRefused while another conversion is in doubt, or where an exit would be left to open a position."""
+    if conversion_rows.in_doubt(connection, intent, looked_at, day_start(intent.created_at)):
+        raise RiskRefused(
+            "conversion_in_doubt",
+            f"Another conversion of {intent.symbol} has no answer yet, or was answered just now. Nothing was sent: "
+            "look at the positions, then ask again.",
+        )
+    needed = conversion_rows.needed_by_exits(connection, intent)
+    if needed > held - intent.quantity:
+        raise RiskRefused(
+            "exits_uncovered",
+            f"Exit orders or guards of {intent.symbol} {intent.product} are to close {needed:f} of it; without the "
+            "position they would do nothing, or open a new one. Cancel or lower them first. Nothing was sent.",
+        )
+
+
+def _asked(intent: Intent) -> OrderRequest:
+    """What a change asks for, as the facts are read for it."""
+    names = ("symbol", "exchange", "side", "quantity", "order_type", "product", "price", "trigger_price")
+    return OrderRequest(**{name: getattr(intent, name) for name in names}, strategy=intent.strategy)
 
 
 def _killed(kill: Kill) -> RiskRefused:
@@ -394,6 +455,7 @@ def _park(connection: Connection, intent: Intent) -> None:
         request=request,
         now=intent.created_at,
         intent_id=intent.id,
+        expires_at=day_end(intent.created_at),
     )
 
 
@@ -406,80 +468,3 @@ def _earlier(connection: Connection, account_id: int, key: str | None, body_hash
             "This Idempotency-Key was used with another request: nothing was sent.", "Idempotency-Key"
         )
     return earlier
-
-
-def _needs_facts(limits: Controls) -> bool:
-    return any(
-        limit is not None for limit in (limits.max_value, limits.price_collar_percent, limits.max_day_loss)
-    )
-
-
-def _check_allowed(limits: Controls, intent: Intent) -> None:
-    if limits.allowed_symbols is not None:
-        name = f"{intent.exchange}:{intent.symbol}"
-        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in limits.allowed_symbols.split()):
-            raise RiskRefused("allowed_symbols", f"{name} is not among the symbols allowed here.")
-    if limits.allowed_products is not None and intent.product not in limits.allowed_products.split():
-        raise RiskRefused("allowed_products", f"Product {intent.product} is not allowed here.")
-
-
-def _check_size(limits: Controls, intent: Intent) -> None:
-    if limits.max_quantity is not None and intent.quantity > limits.max_quantity:
-        raise RiskRefused(
-            "max_quantity", f"quantity {intent.quantity} is above the limit of {limits.max_quantity}."
-        )
-
-
-def _check_value(limits: Controls, intent: Intent, instrument: Instrument, facts: Facts) -> None:
-    price = intent.price or intent.trigger_price or facts.last_price
-    if limits.max_value is not None:
-        if price is None:
-            raise RiskRefused("max_value", "The order's value cannot be computed: no fresh price.")
-        value = price * intent.quantity * instrument.contract_value
-        if value > limits.max_value:
-            raise RiskRefused(
-                "max_value", f"The order is worth ₹{value:.2f}; the limit is ₹{limits.max_value}."
-            )
-    if limits.price_collar_percent is not None:
-        if facts.last_price is None:
-            raise RiskRefused("price_collar", "No fresh price to hold the order's price against.")
-        band = facts.last_price * limits.price_collar_percent / 100
-        for asked in filter(None, (intent.price, intent.trigger_price)):
-            if abs(asked - facts.last_price) > band:
-                raise RiskRefused(
-                    "price_collar",
-                    f"Price {asked} is more than {limits.price_collar_percent}% "
-                    f"from the last price {facts.last_price}.",
-                )
-
-
-def _check_loss(limits: Controls, facts: Facts) -> None:
-    if limits.max_day_loss is None:
-        return
-    if facts.day_pnl is None:
-        raise RiskRefused("max_day_loss", "Today's profit and loss cannot be read.")
-    if facts.day_pnl <= -limits.max_day_loss:
-        raise RiskRefused(
-            "max_day_loss",
-            f"Today's loss of ₹{-facts.day_pnl:.2f} has reached the limit of ₹{limits.max_day_loss}.",
-        )
-
-
-def check_freeze(request: OrderRequest, instrument: Instrument) -> None:
-    """Refuse a single order above the exchange's freeze quantity; an unknown one is not enforced."""
-    freeze = instrument.freeze_quantity
-    if freeze is not None and request.quantity > freeze:
-        raise InvalidRequest(
-            f"quantity {request.quantity} is above the freeze quantity {freeze} of {request.symbol}; split the order.",
-            "quantity",
-        )
-
-
-def slices(quantity: Decimal, instrument: Instrument) -> list[Decimal]:
-    """A quantity in pieces that the exchange takes, whole lots each, the largest first."""
-    freeze = instrument.freeze_quantity
-    if freeze is None or quantity <= freeze:
-        return [quantity]
-    piece = Decimal(max(freeze - freeze % instrument.lot_size, instrument.lot_size))
-    whole, rest = divmod(quantity, piece)
-    return [piece] * int(whole) + ([rest] if rest else [])

@@ -1,16 +1,23 @@
-"""Bars of the past: what the account's data broker keeps, and weeks to years folded from its days."""
+"""Bars of the past: what the account's data broker keeps, and what is folded from it.
+
+Weeks to years come from days, other lengths (2m, 20m, 2h) from the longest shorter bars that fit, cut from the
+session's opening.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from itertools import groupby
 from typing import Protocol
 
 from broker.interface import Broker
+from domain.calendar import Session
+from domain.clock import IST
 from domain.errors import InstrumentNotFound, InvalidRequest, NotFound
 from domain.market import Candle
-from domain.model import Instrument
+from domain.model import Exchange, Instrument
 from services.accounts import Account, Caller
 
 ALIASES = {"60m": "1h", "1D": "D", "1d": "D"}
@@ -20,6 +27,9 @@ MOST_BARS = 200_000
 """Bars that one request may span, so that none takes the market's time from everybody."""
 
 FOLDED = ("W", "M", "Q", "Y")
+INTRADAY = ("1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "3h", "4h")
+"""Lengths that are folded from shorter bars where a broker does not keep them."""
+_USUAL_OPENING = time(9, 15)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -31,12 +41,17 @@ class Sessions(Protocol):
     def data_broker_for(self, account: Account) -> Broker: ...
 
 
+class Hours(Protocol):
+    def sessions(self, exchange: Exchange, day: date) -> list[Session]: ...
+
+
 class History:
     """Reads bars; keeps none."""
 
-    def __init__(self, instruments: Instruments, sessions: Sessions) -> None:
+    def __init__(self, instruments: Instruments, sessions: Sessions, hours: Hours) -> None:
         self._instruments = instruments
         self._sessions = sessions
+        self._hours = hours
 
     def candles(
         self,
@@ -67,14 +82,48 @@ class History:
             first = period_start(start, wanted)
             return fold(_clean(broker.fetch_candles(instrument, "D", first, end)), wanted)
         _check_span(wanted, start, end)
-        return _clean(broker.fetch_candles(instrument, wanted, start, end))
+        kept = broker.manifest.can.intervals
+        shorter = None if wanted in kept else _shorter(wanted, kept)
+        bars = _clean(broker.fetch_candles(instrument, shorter or wanted, start, end))
+        return bars if shorter is None else self._cut(bars, instrument.exchange, _seconds(wanted))
 
     def intervals(self, caller: Caller) -> tuple[str, ...]:
         """What `candles` answers for this account, shortest first."""
         kept = self._sessions.data_broker_for(caller.account).manifest.can.intervals
-        if "D" not in kept:
-            return kept
-        return (*kept, *(period for period in FOLDED[:2] if period not in kept))
+        made = [one for one in INTRADAY if one not in kept and _shorter(one, kept)]
+        intraday = sorted([one for one in kept if _seconds(one)] + made, key=_seconds)
+        longer = [one for one in kept if not _seconds(one)]
+        if "D" in kept:
+            longer += [period for period in FOLDED[:2] if period not in kept]
+        return (*intraday, *longer)
+
+    def _cut(self, bars: Sequence[Candle], exchange: Exchange, length: int) -> list[Candle]:
+        """Shorter bars, ascending, as bars of `length` seconds that begin with each day's session."""
+
+        @cache
+        def opening(day: date) -> int:
+            sessions = self._hours.sessions(exchange, day)
+            moment = sessions[0][0] if sessions else datetime.combine(day, _USUAL_OPENING, IST)
+            return int(moment.timestamp())
+
+        def start(bar: Candle) -> int:
+            begins = opening(datetime.fromtimestamp(bar.start, IST).date())
+            return begins + (bar.start - begins) // length * length
+
+        return [_joined(stamp, pieces) for stamp, pieces in groupby(bars, start)]
+
+
+def _seconds(interval: str) -> int:
+    """How long a bar of seconds, minutes or hours is; 0 for a day and longer."""
+    length = _SECONDS.get(interval[-1:])
+    return length * int(interval[:-1]) if length and interval[:-1].isdigit() else 0
+
+
+def _shorter(wanted: str, kept: Iterable[str]) -> str | None:
+    """The longest kept bars of minutes or hours of which `wanted` ones are made; None where there are none."""
+    length = _seconds(wanted)
+    fits = [one for one in kept if one in INTRADAY and _seconds(one) < length and length % _seconds(one) == 0]
+    return max(fits, key=_seconds, default=None) if wanted in INTRADAY else None
 
 
 def period_start(day: date, period: str) -> date:
@@ -118,10 +167,10 @@ def _clean(bars: Iterable[Candle]) -> list[Candle]:
 
 
 def _check_span(interval: str, start: date, end: date) -> None:
-    length = _SECONDS.get(interval[-1:])
-    if length is None or not interval[:-1].isdigit():
+    length = _seconds(interval)
+    if not length:
         return
     days = (end - start).days + 1
-    most = max(MOST_BARS * int(interval[:-1]) * length // 86_400, 1)
+    most = max(MOST_BARS * length // 86_400, 1)
     if days > most:
         raise InvalidRequest(f"Ask for at most {most} days of {interval} bars at a time", "start_date")

@@ -10,19 +10,27 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from database import controls as control_rows
+from database import intents as intent_rows
 from database.controls import EVERY_ACCOUNT, Kill
 from database.engine import Database
+from database.intents import Intent
+from database.types import to_micros
+from domain.calendar_day import day_start
 from domain.clock import Clock
 from domain.errors import InvalidRequest, PlatformError
-from domain.model import Mode
+from domain.model import IntentKind, IntentState, Mode
 from services.accounts import Account, Accounts, Caller
 from services.audit import Audit
-from services.orders import Orders, Swept
+from services.sweeps import Sweeps, Swept
 
 __all__ = ["Kill", "KillSwitch"]
 
 log = logging.getLogger(__name__)
+
+_ON_THEIR_WAY = (IntentState.SENDING, IntentState.UNKNOWN)
 
 
 class KillSwitch:
@@ -33,7 +41,7 @@ class KillSwitch:
         orders_store: Database,
         clock: Clock,
         accounts: Accounts,
-        orders: Orders,
+        sweeps: Sweeps,
         audit: Audit,
         stop_strategies: Callable[[int], list[str]] = lambda account_id: [],
     ) -> None:
@@ -41,7 +49,7 @@ class KillSwitch:
         self._db = orders_store
         self._clock = clock
         self._accounts = accounts
-        self._orders = orders
+        self._sweeps = sweeps
         self._audit = audit
         self._stop_strategies = stop_strategies
 
@@ -61,15 +69,20 @@ class KillSwitch:
         Raises InvalidRequest when somebody who is no admin asks for every account.
         """
         account_id = self._scope(caller, every)
-        now = self._clock.now()
-        kill = Kill(
-            account_id=account_id,
-            engaged_at=now,
-            engaged_by=caller.username,
-            reason=reason[:500],
-            flatten=flatten,
-        )
-        self._db.write(lambda c: control_rows.engage(c, kill))
+
+        def work(connection: Connection) -> Kill:
+            control_rows.hold_gate(connection, account_id)
+            kill = Kill(
+                account_id=account_id,
+                engaged_at=self._clock.now(),
+                engaged_by=caller.username,
+                reason=reason[:500],
+                flatten=flatten,
+            )
+            control_rows.engage(connection, kill)
+            return kill
+
+        kill = self._db.write(work)
         self._audit.note(caller, "kill_switch.engage", {"every": every, "flatten": flatten, "reason": reason})
         self.act()
         found = next((row for row in self.listed() if row.account_id == account_id), None)
@@ -98,25 +111,48 @@ class KillSwitch:
                 self._db.write(lambda c, k=key, r=report, n=now: control_rows.acted(c, k, r, n))  # type: ignore[misc]
 
     def _act_on(self, account: Account, kill: Kill, lines: list[str]) -> bool:
-        """Cancel and close at every venue of an account; False when a book could not be read."""
+        """Stop, cancel and close at every venue of an account; False while something is left to do."""
         complete = True
         lines += self._stop_strategies(account.id)
         for venue in _venues(account):
             caller = self._accounts.caller_of_user(account.user_id, account.id, door="worker")
-            caller = replace(caller, account=venue)
             try:
-                swept = self._orders.cancel_all(caller)
-                lines += _told(f"{account.name} ({venue.venue}): cancelled", swept)
-                if kill.flatten:
-                    lines += _told(
-                        f"{account.name} ({venue.venue}): closed",
-                        self._orders.close_all(caller, "Kill switch"),
-                    )
+                complete = self._clear(replace(caller, account=venue), kill, lines) and complete
             except PlatformError as error:
                 log.warning("kill switch account=%s venue=%s: %s", account.id, venue.venue, error)
                 lines.append(f"{account.name} ({venue.venue}): not read: {error}")
                 complete = complete and venue.mode is not account.mode
         return complete
+
+    def _clear(self, caller: Caller, kill: Kill, lines: list[str]) -> bool:
+        """Cancel and (flatten) close at one venue. Asked again it does only what was not done: every cancel and every
+        exit has a key of its own."""
+        account, mark = caller.account, f"kill:{to_micros(kill.engaged_at)}:{caller.account.venue}"
+        before, after = self._asked(account, kill)
+        spared = {known for intent in after for known in (intent.id, intent.broker_order_id)}
+        swept = self._sweeps.cancel_each_once(
+            caller, mark, lambda o: o.order_id not in spared and (o.client_order_id or "-") not in spared
+        )
+        lines += _told(f"{account.name} ({account.venue}): cancelled", swept)
+        unanswered = sum(intent.state in _ON_THEIR_WAY for intent in before)
+        under_way = swept.under_way + unanswered
+        if kill.flatten:
+            late = any(intent.settled_at and intent.settled_at > kill.engaged_at for intent in before)
+            for turn in ["flatten"] + (["flatten late"] if late and not unanswered else []):
+                closed = self._sweeps.close_all(caller, "Kill switch", key=f"{mark}:{turn}")
+                lines += _told(f"{account.name} ({account.venue}): closed", closed)
+                under_way += closed.under_way
+        if unanswered:
+            lines.append(f"{account.name} ({account.venue}): {unanswered} orders without an answer yet")
+        return not under_way
+
+    def _asked(self, account: Account, kill: Kill) -> tuple[list[Intent], list[Intent]]:
+        """New orders of the day at a venue that were admitted before the switch was thrown, and after."""
+        with self._db.read() as connection:
+            found = intent_rows.since(connection, account.id, day_start(kill.engaged_at))
+        here = [one for one in found if one.broker == account.venue and one.kind is IntentKind.PLACE]
+        before = [one for one in here if one.created_at <= kill.engaged_at]
+        return before, [one for one in here if one.created_at > kill.engaged_at]
 
     def _held(self, kill: Kill) -> list[Account]:
         if kill.account_id == EVERY_ACCOUNT:

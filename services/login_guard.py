@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from database import login_attempts as rows
-from database.engine import Database
+from database.engine import Database, hold
 from database.login_attempts import Attempt
 from domain.clock import Clock
 from domain.errors import PlatformError
@@ -56,6 +56,7 @@ class LoginGuard:
         said |= {"agent": agent[:256], "device": device}
 
         def work(connection: Connection) -> tuple[int, int, datetime | None]:
+            hold(connection, "tries of passwords and codes")
             left, until = self._room(connection, said["subject"], said["address"], device, now)
             outcome = "blocked" if until else "trying"
             return rows.add(connection, **said, outcome=outcome, at=now), left, until

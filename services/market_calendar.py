@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,7 +19,9 @@ from domain.calendar import GROUPS, LISTED, Calendar, DayType, Holiday, HolidayF
 from domain.clock import Clock
 from domain.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
 from domain.model import Exchange
-from services.accounts import Caller
+
+if TYPE_CHECKING:
+    from services.accounts import Caller
 
 _LOOK_EVERY = 1.0
 _TIMED = frozenset({DayType.PARTIAL, DayType.SPECIAL, DayType.MUHURAT})

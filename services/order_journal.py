@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from database import events as event_rows
+from database import intent_log
 from database import intents as intent_rows
 from database.engine import Database
+from database.intent_log import Asked
 from database.intents import Intent
 from domain.model import IntentKind, IntentState, OrderEvent, OrderState
 from services.accounts import Caller
 
-__all__ = ["Intent", "OrderJournal", "Step", "Timeline"]
+__all__ = ["Asked", "Intent", "OrderJournal", "Step", "Timeline"]
 
 _WAITING = (IntentState.PARKED, IntentState.QUEUED, IntentState.SENDING, IntentState.UNKNOWN)
 _ASKED = {
     IntentKind.PLACE: "Asked for",
     IntentKind.MODIFY: "Change asked for",
     IntentKind.CANCEL: "Cancel asked for",
+    IntentKind.CONVERT: "Conversion asked for",
 }
 _BECAME = {
     OrderState.PENDING: "Broker has it, exchange not yet",
@@ -61,6 +64,21 @@ class OrderJournal:
             found = intent_rows.in_states(connection, *_WAITING, account_id=caller.account.id)
         here = caller.account.venue
         return [one for one in found if one.kind is IntentKind.PLACE and one.broker == here]
+
+    def converting(self, caller: Caller) -> list[Intent]:
+        """Conversions on their way or without an answer."""
+        doubt = (IntentState.SENDING, IntentState.UNKNOWN)
+        with self._db.read() as connection:
+            found = intent_rows.in_states(connection, *doubt, account_id=caller.account.id)
+        here = caller.account.venue
+        return [one for one in found if one.kind is IntentKind.CONVERT and one.broker == here]
+
+    def requests(
+        self, caller: Caller, asked: Asked, before: tuple[datetime, str] | None, limit: int
+    ) -> list[Intent]:
+        """What was asked of the account, newest first, from below `before` (a row's time and id) on."""
+        with self._db.read() as connection:
+            return intent_log.newest(connection, caller.account.id, asked, before, limit)
 
     def timeline(self, caller: Caller, order_id: str) -> Timeline:
         """How an order came to be as it is, by any id it is known by; no steps for an unknown id."""

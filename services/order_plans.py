@@ -1,4 +1,4 @@
-"""Requests of several orders: basket and split. Each leg is an intent of its own under one plan row.
+"""Requests of several orders: basket, split, and one above the freeze quantity. Each leg is an intent under one plan.
 
 No broker offers atomic baskets: a plan reports each leg. A crash in the middle loses nothing and repeats nothing, since
 a leg's key is its plan and number; the worker finishes what is young enough and reports the rest as not sent.
@@ -9,23 +9,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 
 from database.plans import Plan
 from domain.clock import Clock
-from domain.errors import InvalidRequest, PlatformError, RiskRefused
+from domain.errors import InvalidRequest, PlatformError
 from domain.model import OrderRequest, Side
 from services.accounts import Accounts, Caller
-from services.gate import Admission
+from services.gate import Admission, check_terms
 from services.orders import Orders, Placed
-from services.plan_book import PlanBook, read_leg, write_leg
+from services.plan_book import YOUNG, PlanBook, read_leg, sender, write_leg
+from services.plan_legs import TOO_LATE, as_one, parked, place_leg, refusal, refused
 
 log = logging.getLogger(__name__)
 
 MOST_CHILDREN = 100
-YOUNG = timedelta(seconds=60)
-ORPHANED = timedelta(seconds=20)
+KINDS = ("basket", "split", "pieces")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +41,48 @@ class PlanAnswer:
 
 
 class OrderPlans:
-    """Baskets and splits of any account."""
+    """Orders of any account, whatever their size; baskets and splits."""
 
     def __init__(self, book: PlanBook, clock: Clock, accounts: Accounts, orders: Orders) -> None:
         self._book = book
         self._clock = clock
         self._accounts = accounts
         self._orders = orders
+
+    def place(self, caller: Caller, request: OrderRequest, admission: Admission | None = None) -> Placed:
+        """Send one order; above the exchange's freeze quantity as pieces under one plan, reported as one.
+
+        Raises what `Orders.place` raises, and InvalidRequest for an entry above it that is not to be split.
+        """
+        admission = admission or Admission()
+        instrument = self._orders.resolve(caller.account, request.exchange, request.symbol)
+        freeze = instrument.freeze_quantity
+        if not request.reduce_only and (freeze is None or request.quantity <= freeze):
+            return self._orders.place(caller, request, admission)
+        earlier = self._book.earlier(caller.account.id, admission.key, admission.body_hash)
+        if earlier is not None:
+            return _whole(self._report(earlier))
+        terms = check_terms(request, instrument)
+        sizes = self._orders.sizes(caller, terms, exits=request.reduce_only or None)
+        if len(sizes) == 1:
+            return self._orders.place(caller, request, admission)
+        if admission.beside is not None:
+            words = f"An order with exits is not split: {max(sizes)} of {request.symbol} at most."
+            raise InvalidRequest(words, "quantity")
+        legs = {"legs": [write_leg(replace(request, quantity=size)) for size in sizes]}
+        opened = self._book.open(
+            caller,
+            "pieces",
+            legs,
+            key=admission.key,
+            body_hash=admission.body_hash,
+            length=YOUNG,
+            parks=not admission.approved,
+        )
+        if opened.approval_id is not None:
+            return parked(opened.approval_id)
+        run = self.run(opened.plan, caller, approved=admission.approved) if opened.new else None
+        return _whole(run or self._report(opened.plan))
 
     def basket(
         self, caller: Caller, requests: Sequence[OrderRequest], *, key: str = "", body_hash: str = ""
@@ -77,34 +111,51 @@ class OrderPlans:
 
     def resume(self) -> int:
         """Finish plans whose sender died; returns how many. For the worker."""
-        now = self._clock.now()
-        lost = [
-            plan for plan in self._book.running() if now - plan.created_at > ORPHANED and plan.kind != "smart"
-        ]
-        for plan in lost:
-            account = self._accounts.account(plan.account_id)
-            caller = self._accounts.caller_of_user(plan.user_id, account.id, door=plan.door)
-            log.warning("plan resumed account=%s plan=%s", account.id, plan.id)
-            self.run(plan, caller)
+        lost = self._book.orphans(*KINDS)
+        for plan, approved in lost:
+            log.warning("plan resumed account=%s plan=%s", plan.account_id, plan.id)
+            try:
+                self.run(plan, sender(plan, self._accounts), approved=approved)
+            except PlatformError as error:  # one that cannot go on holds up no other
+                log.warning("plan not resumed plan=%s: %s", plan.id, error)
         return len(lost)
 
     # -- inside
     def _begin(
         self, caller: Caller, kind: str, legs: Sequence[OrderRequest], key: str, body_hash: str
     ) -> PlanAnswer:
-        request = {"legs": [write_leg(leg) for leg in legs]}
+        request = {"legs": [write_leg(leg) for leg in legs], "sizes": self._sizes(caller, legs)}
         opened = self._book.open(caller, kind, request, key=key, body_hash=body_hash, length=YOUNG)
         if opened.approval_id is not None:
             return PlanAnswer(plan_id=opened.plan.id, legs=[], approval_id=opened.approval_id)
         return self.run(opened.plan, caller) if opened.new else self._report(opened.plan)
 
+    def _sizes(self, caller: Caller, legs: Sequence[OrderRequest]) -> dict[str, list[str]]:
+        """Leg number -> the sizes of its pieces, of legs that are sent in several; fixed before the first is sent."""
+        found = {}
+        for number, leg in enumerate(legs):
+            try:
+                sizes = self._orders.sizes(caller, leg)
+            except PlatformError:  # told when the leg's turn comes, in its own result
+                continue
+            if len(sizes) > 1:
+                found[str(number)] = [str(size) for size in sizes]
+        return found
+
     def _send(self, plan: Plan, caller: Caller, number: int, request: OrderRequest, approved: bool) -> Placed:
-        if plan.deadline <= self._clock.now() and not approved:
-            words = "Not sent: the plan ran out of time."
-            return self._book.keep(plan, number, refused("NOT_SENT", words))
-        admission = Admission(key=f"plan:{plan.id}:{number}", plan_id=plan.id, leg=number, approved=approved)
+        if plan.deadline <= self._clock.now():
+            return self._book.keep(plan, number, refused("NOT_SENT", TOO_LATE))
+        sizes = plan.request.get("sizes", {}).get(str(number)) or [request.quantity]
         try:
-            placed = self._orders.place(caller, request, admission)
+            placed = place_leg(
+                self._orders,
+                caller,
+                request,
+                [Decimal(size) for size in sizes],
+                plan_id=plan.id,
+                leg=number,
+                approved=approved,
+            )
         except PlatformError as error:
             placed = refusal(error)
         return self._book.keep(plan, number, placed)
@@ -119,14 +170,9 @@ class OrderPlans:
         )
 
 
-def refused(code: str, message: str) -> Placed:
-    """A leg that was not sent."""
-    return Placed(state="refused", order_id="", code=code, message=message)
-
-
-def refusal(error: PlatformError) -> Placed:
-    """A leg that was turned away before anything was sent."""
-    return refused(error.limit if isinstance(error, RiskRefused) else type(error).__name__, str(error))
+def _whole(answer: PlanAnswer) -> Placed:
+    """The pieces of one order told as one."""
+    return as_one([leg for _, leg in answer.legs], len(answer.legs))
 
 
 def pieces(request: OrderRequest, size: Decimal) -> list[OrderRequest]:

@@ -22,6 +22,9 @@ from domain.order_states import advance
 
 log = logging.getLogger(__name__)
 
+NOT_RECEIVED = "NOT_RECEIVED"
+"""Code of an intent that no complete book showed for long enough."""
+
 
 class OrderUpdates:
     """Applies broker news to one orders store."""
@@ -48,10 +51,11 @@ class OrderUpdates:
         now = self._clock.now()
 
         def work(connection: Connection) -> list[OrderEvent]:
+            event_rows.hold_account(connection, account_id)
             known = event_rows.known_many(
                 connection, account_id, broker, {order.order_id for order in orders}
             )
-            events = []
+            fresh = []
             for order in orders:
                 before = known.get(order.order_id)
                 news = advance(before, order)
@@ -59,7 +63,8 @@ class OrderUpdates:
                     _adopt(connection, account_id, order, now)
                 if news is not None:
                     known[order.order_id] = news
-                    events.append(event_rows.record(connection, account_id, broker, mode, news, source, now))
+                    fresh.append(news)
+            events = event_rows.record(connection, account_id, broker, mode, fresh, source, now)
             if cursor is not None:
                 event_rows.move_cursor(connection, account_id, broker, cursor)
             return events
@@ -87,12 +92,20 @@ class OrderUpdates:
 
 
 def _adopt(connection: Connection, account_id: int, order: Order, now: datetime) -> None:
-    """An update that carries our tag is evidence: it settles an intent whose outcome was unknown."""
+    """An update that carries our tag is evidence: it settles an intent whose outcome was unknown, and corrects one that
+    was given up because no book showed it."""
     intent = intent_rows.by_id(connection, order.client_order_id)
-    if intent is None or intent.account_id != account_id or intent.state is not IntentState.UNKNOWN:
+    if intent is None or intent.account_id != account_id:
         return
-    changes = {"broker_order_id": order.order_id, "settled_at": now}
-    if intent_rows.move(connection, intent.id, IntentState.UNKNOWN, IntentState.ACCEPTED, now, **changes):
+    given_up = intent.state is IntentState.REFUSED and intent.code == NOT_RECEIVED
+    if intent.state is not IntentState.UNKNOWN and not given_up:
+        return
+    changes = {"broker_order_id": order.order_id, "settled_at": now, "code": "", "words": ""}
+    if not intent_rows.move(connection, intent.id, intent.state, IntentState.ACCEPTED, now, **changes):
+        return
+    if given_up:
+        log.error("the broker has an order after all account=%s intent=%s", account_id, intent.id)
+    else:
         log.info("unknown outcome settled by an update account=%s intent=%s", account_id, intent.id)
 
 

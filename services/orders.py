@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 from broker.interface import Broker
 from database import approvals as approval_rows
@@ -25,8 +27,6 @@ from domain.errors import (
     NotFound,
     NotSupported,
     OrderNotFound,
-    PlatformError,
-    RiskRefused,
 )
 from domain.model import (
     CancelOrder,
@@ -36,12 +36,13 @@ from domain.model import (
     Order,
     OrderRequest,
     OrderType,
-    Side,
 )
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 from services.accounts import Account, Caller
-from services.gate import Admission, Gate, check_freeze, check_terms, new_client_order_id, slices
-from services.settling import modify_order, place_order, unseen, write_outcome
+from services.gate import Admission, Gate, check_terms
+from services.new_intent import new_intent
+from services.settling import conversion, modify_order, place_order, unseen, write_outcome
+from services.slicing import check_freeze
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,8 @@ class Placed:
     state     "accepted", "refused", "pending" (unknown outcome or still on its way), "parked", "queued"
     order_id  what the client is told; "" when refused before the broker stored a row
     code      why it was refused, e.g. INSUFFICIENT_FUNDS, ORDER_NOT_FOUND; else ""
+    intent_id its journal row, "" where it has none
+    order_ids of every piece, where the order was sent in several
     """
 
     state: str
@@ -73,6 +76,8 @@ class Placed:
     message: str = ""
     code: str = ""
     approval_id: int | None = None
+    intent_id: str = field(default="", compare=False)
+    order_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +89,6 @@ class OrderTerms:
     price: Decimal | None = None
     trigger_price: Decimal | None = None
     disclosed_quantity: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """What cancel-all and close-all did: order ids done, and (order id or symbol, why) not done."""
-
-    done: list[str]
-    failed: list[tuple[str, str]]
 
 
 class Orders:
@@ -127,7 +124,7 @@ class Orders:
         """Send a new order. Raises InvalidRequest, InstrumentNotFound, NotSupported, RiskRefused, DuplicateKey,
         SessionOver and Unavailable, all before anything is sent."""
         account = caller.account
-        if admission is not None and (told := self._told(caller, admission.key, admission.body_hash)):
+        if admission is not None and (told := self.told(caller, admission.key, admission.body_hash)):
             return told
         instrument = self.resolve(account, request.exchange, request.symbol)
         request = check_terms(request, instrument)
@@ -142,6 +139,8 @@ class Orders:
             return self._replay(intent)
         if intent.state is IntentState.SENDING:
             intent = self.send(intent, broker, instrument)
+        else:
+            self._tell(account.id)
         return self._answer(intent)
 
     def modify(
@@ -154,9 +153,10 @@ class Orders:
         body_hash: str = "",
     ) -> Placed:
         """Replace a working order's terms. Raises OrderNotFound, InvalidRequest and what `place` raises."""
-        if told := self._told(caller, key, body_hash):
+        if told := self.told(caller, key, body_hash):
             return told
         broker = self._sessions.broker_for(caller.account)
+        self._ready(caller.account)
         order = self._target(caller, broker, order_id)
         instrument = self.resolve(caller.account, order.exchange, order.symbol)
         request = check_terms(
@@ -176,73 +176,51 @@ class Orders:
         check_freeze(request, instrument)
         broker.check(request.exchange, request.order_type, request.product)
         intent = self._change(caller, IntentKind.MODIFY, order, request, key, body_hash)
-        return self._send_change(caller, intent, broker, instrument)
+        return self._send_change(caller, intent, broker, instrument, order)
 
     def cancel(self, caller: Caller, order_id: str, *, key: str = "", body_hash: str = "") -> Placed:
         """End a working order. Raises OrderNotFound, SessionOver and Unavailable."""
-        if told := self._told(caller, key, body_hash):
+        if told := self.told(caller, key, body_hash):
             return told
         withdrawn = self._withdraw(caller, order_id)
         if withdrawn is not None:
             return withdrawn
-        broker = self._sessions.broker_for(caller.account)
-        order = self._target(caller, broker, order_id)
-        return self._cancel(caller, broker, order, key, body_hash)
+        order = self._target(caller, self._sessions.broker_for(caller.account), order_id)
+        return self.end(caller, order, key=key, body_hash=body_hash)
 
-    def cancel_all(self, caller: Caller) -> Swept:
-        """Cancel every working order of the account; an unreadable book raises and nothing is sent."""
+    def end(
+        self,
+        caller: Caller,
+        order: Order,
+        *,
+        key: str = "",
+        body_hash: str = "",
+        plan_id: int | None = None,
+        leg: int | None = None,
+    ) -> Placed:
+        """Cancel an order as the broker's book showed it, as a leg of a plan where one is given."""
+        if told := self.told(caller, key, body_hash):
+            return told
         broker = self._sessions.broker_for(caller.account)
-        done, failed = [], []
-        names = self._names(caller.account)
-        for order in broker.fetch_orders():
-            if order.state.is_final:
-                continue
-            told = names.get(order.order_id, order.order_id)
-            answer = self._cancel(caller, broker, order, "", "")
-            if answer.state == "accepted":
-                done.append(told)
-            else:
-                failed.append((told, answer.message))
-        return Swept(done=done, failed=failed)
+        instrument = self.resolve(caller.account, order.exchange, order.symbol)
+        request = OrderRequest(
+            symbol=order.symbol,
+            exchange=order.exchange,
+            side=order.side,
+            product=order.product,
+            quantity=order.quantity,
+            order_type=order.order_type,
+            price=order.price,
+            trigger_price=order.trigger_price,
+        )
+        intent = self._change(caller, IntentKind.CANCEL, order, request, key, body_hash)
+        intent = replace(intent, plan_id=plan_id, leg=leg)
+        return self._send_change(caller, intent, broker, instrument, order)
 
-    def close_all(self, caller: Caller, strategy: str = "") -> Swept:
-        """Send a reducing MARKET order for every open position, in pieces where the exchange freezes its size; an
-        unreadable book raises and nothing is sent."""
-        broker = self._sessions.broker_for(caller.account)
-        done, failed = [], []
-        for position in broker.fetch_positions():
-            if position.quantity == 0:
-                continue
-            request = OrderRequest(
-                symbol=position.symbol,
-                exchange=position.exchange,
-                side=Side.SELL if position.quantity > 0 else Side.BUY,
-                quantity=abs(position.quantity),
-                product=position.product,
-                strategy=strategy,
-                reduce_only=True,
-            )
-            if words := self._close(caller, request):
-                failed.append((position.symbol, words))
-            else:
-                done.append(position.symbol)
-        return Swept(done=done, failed=failed)
-
-    def _close(self, caller: Caller, request: OrderRequest) -> str:
-        """Send one position's exit; why it, or the rest of it, was not taken, "" when all was."""
-        sent = 0
-        try:
-            instrument = self.resolve(caller.account, request.exchange, request.symbol)
-            pieces = slices(request.quantity, instrument)
-            for quantity in pieces:
-                piece = replace(request, quantity=quantity)
-                answer = self.place(caller, piece, Admission(approved=True))
-                if answer.state == "refused":
-                    raise RiskRefused(answer.code, answer.message)
-                sent += 1
-        except PlatformError as error:
-            return f"{sent} of {len(pieces)} orders were taken, then: {error}" if sent else str(error)
-        return ""
+    def sizes(self, caller: Caller, request: OrderRequest, *, exits: bool | None = None) -> list[Decimal]:
+        """The pieces that an order is to be sent in, see `Gate.sizes`. Raises InstrumentNotFound too."""
+        instrument = self.resolve(caller.account, request.exchange, request.symbol)
+        return self._gate.sizes(caller, request, instrument, exits=exits)
 
     # -- reads
     def book(self, caller: Caller) -> list[Order]:
@@ -284,8 +262,15 @@ class Orders:
         if intent.kind is IntentKind.MODIFY:
             change = modify_order(intent, instrument)
             return self._attempt(intent, lambda: broker.modify(change))
+        if intent.kind is IntentKind.CONVERT:
+            moves = conversion(intent, instrument)
+            return self._attempt(intent, lambda: broker.convert(moves))
         wish = CancelOrder(client_order_id=intent.id, order_id=intent.target_order_id, instrument=instrument)
         return self._attempt(intent, lambda: broker.cancel(wish))
+
+    def finish(self, intent: Intent, broker: Broker, instrument: Instrument, *, new: bool) -> Placed:
+        """Send what the gate has admitted, and answer; what it knew already is only answered."""
+        return self._answer(self.send(intent, broker, instrument)) if new else self._replay(intent)
 
     def _attempt(self, intent: Intent, call: Callable[[], Outcome]) -> Intent:
         try:
@@ -303,7 +288,7 @@ class Orders:
         """The one commit after the send."""
         now = self._clock.now()
         settled = self._db.write(lambda connection: write_outcome(connection, intent, outcome, now))
-        if isinstance(outcome, Accepted) and intent.kind is IntentKind.PLACE:
+        if isinstance(outcome, Accepted) and intent.kind in (IntentKind.PLACE, IntentKind.CONVERT):
             self._tell(intent.account_id)
         return settled
 
@@ -330,18 +315,10 @@ class Orders:
         key: str,
         body_hash: str,
     ) -> Intent:
-        now = self._clock.now()
-        return Intent(
-            id=new_client_order_id(),
-            account_id=caller.account.id,
-            kind=kind,
-            state=IntentState.SENDING,
-            mode=caller.account.mode,
-            broker=caller.account.venue,
-            door=caller.door,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-            address=caller.address,
+        return new_intent(
+            caller,
+            kind,
+            self._clock.now(),
             strategy=order.strategy,
             symbol=order.symbol,
             exchange=order.exchange,
@@ -356,30 +333,13 @@ class Orders:
             told_id=self._names(caller.account).get(order.order_id, order.order_id),
             idempotency_key=key or None,
             body_hash=body_hash,
-            created_at=now,
-            sent_at=now,
         )
 
-    def _send_change(self, caller: Caller, intent: Intent, broker: Broker, instrument: Instrument) -> Placed:
-        intent, new = self._gate.admit_change(caller, intent)
-        if not new:
-            return self._replay(intent)
-        return self._answer(self.send(intent, broker, instrument))
-
-    def _cancel(self, caller: Caller, broker: Broker, order: Order, key: str, body_hash: str) -> Placed:
-        instrument = self.resolve(caller.account, order.exchange, order.symbol)
-        request = OrderRequest(
-            symbol=order.symbol,
-            exchange=order.exchange,
-            side=order.side,
-            product=order.product,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            price=order.price,
-            trigger_price=order.trigger_price,
-        )
-        intent = self._change(caller, IntentKind.CANCEL, order, request, key, body_hash)
-        return self._send_change(caller, intent, broker, instrument)
+    def _send_change(
+        self, caller: Caller, intent: Intent, broker: Broker, instrument: Instrument, before: Order
+    ) -> Placed:
+        intent, new = self._gate.admit_change(caller, intent, instrument, before)
+        return self.finish(intent, broker, instrument, new=new)
 
     def _withdraw(self, caller: Caller, order_id: str) -> Placed | None:
         """End an intent that was never sent; None when it is not one."""
@@ -387,14 +347,26 @@ class Orders:
             intent = intent_rows.placing(connection, caller.account.id, order_id)
         if intent is None or intent.state not in (IntentState.QUEUED, IntentState.PARKED):
             return None
-        now = self._clock.now()
-        changes = {"code": "CANCELLED", "words": "Cancelled before it was sent.", "settled_at": now}
-        moved = self._db.write(
-            lambda c: intent_rows.move(c, intent.id, intent.state, IntentState.REFUSED, now, **changes)
-        )
-        if not moved:
+        now, words = self._clock.now(), "Cancelled before it was sent."
+        changes = {"code": "CANCELLED", "words": words, "settled_at": now}
+
+        def work(connection: Connection) -> bool:
+            waits = approval_rows.of_intent(connection, intent.id)
+            if waits is not None:
+                approval_rows.decide(
+                    connection,
+                    waits.id,
+                    waits.account_id,
+                    approval_rows.REJECTED,
+                    caller.username,
+                    words,
+                    now,
+                )
+            return intent_rows.move(connection, intent.id, intent.state, IntentState.REFUSED, now, **changes)
+
+        if not self._db.write(work):
             return None
-        return Placed(state="accepted", order_id=intent.public_id, message="Cancelled before it was sent.")
+        return Placed(state="accepted", order_id=intent.public_id, message=words)
 
     def _target(self, caller: Caller, broker: Broker, order_id: str) -> Order:
         """The order a change is about, under the broker's id. Waits while the broker's id is not known."""
@@ -418,7 +390,7 @@ class Orders:
         return order
 
     # -- answers
-    def _told(self, caller: Caller, key: str, body_hash: str) -> Placed | None:
+    def told(self, caller: Caller, key: str, body_hash: str) -> Placed | None:
         """The answer to a key that was used before, whatever the broker and its session are like by now."""
         earlier = self._gate.earlier(caller.account.id, key, body_hash) if key else None
         return None if earlier is None else self._replay(earlier)
@@ -432,6 +404,9 @@ class Orders:
         return self._answer(intent)
 
     def _answer(self, intent: Intent) -> Placed:
+        return replace(self._told_of(intent), intent_id=intent.id)
+
+    def _told_of(self, intent: Intent) -> Placed:
         told = intent.public_id
         if intent.state is IntentState.ACCEPTED:
             return Placed(state="accepted", order_id=told)
@@ -454,7 +429,8 @@ class Orders:
                 f"Waiting for the exchange's order rate; sent or refused by {intent.deadline:%H:%M:%S} UTC."
             )
             return Placed(state="queued", order_id=told, message=words)
-        words = "The broker has not confirmed this order yet. It is not sent again; its state follows."
+        what = "conversion" if intent.kind is IntentKind.CONVERT else "order"
+        words = f"The broker has not confirmed this {what} yet. It is not sent again; its state follows."
         return Placed(state="pending", order_id=told, message=words)
 
     def _approval_id(self, intent: Intent) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,14 +12,21 @@ from sqlalchemy import Connection
 
 from database import approvals as approval_rows
 from database import controls as control_rows
+from database import intents as intent_rows
 from database import plans as plan_rows
 from database.engine import Database
+from database.intents import Intent
 from database.plans import LegResult, Plan
+from domain.calendar_day import day_end
 from domain.clock import Clock
 from domain.errors import DuplicateKey, NotFound
 from domain.model import Exchange, Mode, OrderMode, OrderRequest, OrderType, Product, Side
-from services.accounts import Caller
+from services.accounts import Accounts, Caller
 from services.orders import Placed
+
+YOUNG = timedelta(seconds=60)
+"""How long after it was asked for a plan's legs may still be sent."""
+ORPHANED = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +41,11 @@ class Opened:
 class PlanBook:
     """Plans of one orders store."""
 
-    def __init__(self, orders_store: Database, clock: Clock) -> None:
+    def __init__(self, orders_store: Database, clock: Clock, tell: Callable[[int], None]) -> None:
+        """`tell` rings that an account has news of its orders."""
         self._db = orders_store
         self._clock = clock
+        self._tell = tell
 
     def open(
         self,
@@ -46,13 +56,16 @@ class PlanBook:
         key: str,
         body_hash: str,
         length: timedelta,
+        parks: bool = True,
     ) -> Opened:
-        """Write the plan's row, PARKED for a semi-auto account. Raises DuplicateKey.
+        """Write the plan's row, PARKED for a semi-auto account if it `parks`. Raises DuplicateKey.
 
         length  how long after now legs may still be sent
         """
         now = self._clock.now()
-        waits = caller.account.order_mode is OrderMode.SEMI_AUTO and caller.account.mode is Mode.LIVE
+        semi_auto = caller.account.order_mode is OrderMode.SEMI_AUTO and caller.account.mode is Mode.LIVE
+        waits = parks and semi_auto
+        request = {**request, "mode": caller.account.mode.value}
 
         def work(connection: Connection) -> Opened:
             control_rows.load_both(connection, caller.account.id, "")
@@ -76,7 +89,10 @@ class PlanBook:
             assert plan is not None
             return Opened(plan=plan, new=True, approval_id=_park(connection, plan) if waits else None)
 
-        return self._db.write(work)
+        opened = self._db.write(work)
+        if opened.approval_id is not None:
+            self._tell(caller.account.id)
+        return opened
 
     def plan(self, account_id: int, plan_id: int) -> Plan:
         """Raises NotFound when it is not the account's."""
@@ -86,10 +102,30 @@ class PlanBook:
             raise NotFound("No such plan.")
         return plan
 
-    def running(self) -> list[Plan]:
-        """Plans whose legs are not all told, oldest first."""
+    def earlier(self, account_id: int, key: str, body_hash: str) -> Plan | None:
+        """The plan that this key was first used for. Raises DuplicateKey when it came with another body."""
         with self._db.read() as connection:
-            return plan_rows.in_state(connection, plan_rows.RUNNING)
+            return _earlier(connection, account_id, key, body_hash)
+
+    def orphans(self, *kinds: str) -> list[tuple[Plan, bool]]:
+        """(plan, whether a person approved it) of these kinds whose legs are not all told although their sender should
+        be long done: it died, or is very slow. Oldest first."""
+        before = self._clock.now() - ORPHANED
+        with self._db.read() as connection:
+            running = plan_rows.in_state(connection, plan_rows.RUNNING)
+            found = [
+                (plan, approval_rows.of_plan(connection, plan.id)) for plan in running if plan.kind in kinds
+            ]
+        return [
+            (plan, approval is not None)
+            for plan, approval in found
+            if ((approval and approval.decided_at) or plan.created_at) < before
+        ]
+
+    def sent(self, plan: Plan, leg: int) -> list[Intent]:
+        """What of a leg was journalled, in the order of its pieces."""
+        with self._db.read() as connection:
+            return [intent for intent in intent_rows.of_plan(connection, plan.id) if intent.leg == leg]
 
     def keep(self, plan: Plan, leg: int, placed: Placed) -> Placed:
         """Remember what a leg was told."""
@@ -107,13 +143,23 @@ class PlanBook:
     def told(self, plan: Plan) -> dict[int, Placed]:
         """Leg number -> what it was told, of the legs that were."""
         with self._db.read() as connection:
-            return {leg.leg: _placed(leg) for leg in plan_rows.legs(connection, plan.id)}
+            legs = plan_rows.legs(connection, plan.id)
+            sent: dict[int, list[str]] = {}
+            for intent in intent_rows.of_plan(connection, plan.id) if legs else ():
+                sent.setdefault(intent.leg or 0, []).append(intent.public_id)
+        return {leg.leg: _placed(leg, sent.get(leg.leg, [])) for leg in legs}
 
     def finish(self, plan: Plan) -> None:
         now = self._clock.now()
         self._db.write(
             lambda c: plan_rows.move(c, plan.id, plan_rows.RUNNING, plan_rows.DONE, finished_at=now)
         )
+
+
+def sender(plan: Plan, accounts: Accounts) -> Caller:
+    """Who asked for a plan, at the venue where they asked for it, whatever the account's mode is now."""
+    caller = accounts.caller_of_user(plan.user_id, plan.account_id, door=plan.door)
+    return replace(caller, account=replace(caller.account, mode=Mode(plan.request["mode"])))
 
 
 def write_leg(request: OrderRequest) -> dict[str, Any]:
@@ -138,14 +184,18 @@ def read_leg(leg: dict[str, Any]) -> OrderRequest:
     )
 
 
+_ASKED_AS = {"pieces": "placeorder", "gtt": "placegttorder"}
+
+
 def _park(connection: Connection, plan: Plan) -> int:
     return approval_rows.park(
         connection,
         account_id=plan.account_id,
-        kind=f"{plan.kind}order",
+        kind=_ASKED_AS.get(plan.kind, f"{plan.kind}order"),
         request=plan.request,
         now=plan.created_at,
         plan_id=plan.id,
+        expires_at=day_end(plan.created_at),
     )
 
 
@@ -160,5 +210,11 @@ def _earlier(connection: Connection, account_id: int, key: str, body_hash: str) 
     return earlier
 
 
-def _placed(leg: LegResult) -> Placed:
-    return Placed(state=leg.state, order_id=leg.order_id, code=leg.code, message=leg.message)
+def _placed(leg: LegResult, sent: list[str]) -> Placed:
+    return Placed(
+        state=leg.state,
+        order_id=leg.order_id,
+        code=leg.code,
+        message=leg.message,
+        order_ids=tuple(sent) if len(sent) > 1 else (),
+    )

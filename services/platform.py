@@ -21,6 +21,9 @@ from services.audit import Audit
 from services.bus import Bus
 from services.chart_settings import ChartSettings
 from services.contract_sync import ContractSync
+from services.conversions import Conversions
+from services.egress import Egress
+from services.env_import import EnvImport
 from services.event_bus import EventBus, account_topic, order_topic
 from services.facts import FactReader
 from services.gate import Gate
@@ -38,17 +41,21 @@ from services.options import Options
 from services.order_plans import OrderPlans
 from services.order_updates import OrderUpdates
 from services.orders import Orders
+from services.parked_gtts import ParkedGtts
 from services.plan_book import PlanBook
 from services.portfolio import Portfolio
+from services.postbacks import Postbacks
 from services.reconcile import Reconciler
 from services.reconciliation import Reconciliation
 from services.sessions import Sessions
 from services.signals import Signals
 from services.smart_orders import SmartOrders
 from services.snapshot import Snapshots
+from services.strategy_alerts import StrategyAlerts
 from services.strategy_book import StrategyBook
 from services.strategy_host import StrategyHost
 from services.strategy_logs import StrategyLogs
+from services.sweeps import Sweeps
 from services.tickets import Tickets
 from services.triggers import Triggers
 
@@ -130,7 +137,27 @@ class Platform:
         def paper(session: BrokerSession, find: InstrumentLookup) -> Broker:
             return PaperBroker(session, find, self.clock, link)
 
-        return Sessions(self._store, self.vault, self.clock, self.instruments.find, paper, self.tell_account)
+        return Sessions(
+            self._store,
+            self.vault,
+            self.clock,
+            self.instruments.find,
+            paper,
+            self.tell_account,
+            counted=self.settings.data_dir / "pacing",
+        )
+
+    @cached_property
+    def env_import(self) -> EnvImport:
+        found = self.settings
+        kept = {
+            "BROKER_API_KEY": found.broker_api_key,
+            "BROKER_API_SECRET": found.broker_api_secret,
+            "BROKER_API_KEY_MARKET": found.broker_api_key_market,
+            "BROKER_API_SECRET_MARKET": found.broker_api_secret_market,
+            "REDIRECT_URL": found.redirect_url,
+        }
+        return EnvImport(self._store, self.accounts, self.sessions, kept)
 
     # -- the market
     @cached_property
@@ -143,7 +170,7 @@ class Platform:
 
     @cached_property
     def history(self) -> History:
-        return History(self.instruments, self.sessions)
+        return History(self.instruments, self.sessions, self.calendar)
 
     @cached_property
     def options(self) -> Options:
@@ -165,6 +192,10 @@ class Platform:
     @cached_property
     def updates(self) -> OrderUpdates:
         return OrderUpdates(self._orders_store, self.clock, self.tell)
+
+    @cached_property
+    def postbacks(self) -> Postbacks:
+        return Postbacks(self._orders_store, self.accounts, self.sessions, self.updates)
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -201,8 +232,12 @@ class Platform:
         )
 
     @cached_property
+    def conversions(self) -> Conversions:
+        return Conversions(self.clock, self.sessions, self.gate, self.orders, self.reconciliation.require)
+
+    @cached_property
     def plan_book(self) -> PlanBook:
-        return PlanBook(self._orders_store, self.clock)
+        return PlanBook(self._orders_store, self.clock, self.tell)
 
     @cached_property
     def order_plans(self) -> OrderPlans:
@@ -219,7 +254,25 @@ class Platform:
     @cached_property
     def smart_orders(self) -> SmartOrders:
         return SmartOrders(
-            self._orders_store, self.clock, self.sessions, self.portfolio, self.orders, self.plan_book
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.sessions,
+            self.portfolio,
+            self.orders,
+            self.plan_book,
+        )
+
+    @cached_property
+    def sweeps(self) -> Sweeps:
+        return Sweeps(
+            self._orders_store,
+            self.clock,
+            self.accounts,
+            self.sessions,
+            self.orders,
+            self.smart_orders,
+            self.plan_book,
         )
 
     @cached_property
@@ -227,6 +280,10 @@ class Platform:
         return Triggers(
             self._orders_store, self.clock, self.sessions, self.orders, self.market_data, self.audit
         )
+
+    @cached_property
+    def parked_gtts(self) -> ParkedGtts:
+        return ParkedGtts(self.plan_book, self.accounts, self.triggers)
 
     # -- other people's programs
     @cached_property
@@ -256,6 +313,10 @@ class Platform:
         )
 
     @cached_property
+    def strategy_alerts(self) -> StrategyAlerts:
+        return StrategyAlerts(self._store, self.clock)
+
+    @cached_property
     def strategy_logs(self) -> StrategyLogs:
         return StrategyLogs(self.strategy_host)
 
@@ -267,6 +328,7 @@ class Platform:
             self.clock,
             self.accounts,
             self.orders,
+            self.order_plans,
             self.smart_orders,
             lambda exchange, at: self.calendar.is_trading_day(exchange, at.astimezone(IST).date()),
         )
@@ -291,10 +353,14 @@ class Platform:
             self._orders_store,
             self.clock,
             self.accounts,
-            self.orders,
+            self.sweeps,
             self.audit,
             self.strategy_host.stop_account,
         )
+
+    @cached_property
+    def egress(self) -> Egress:
+        return Egress(self._store, self.clock, self.audit, self.settings.egress_check_url)
 
     @cached_property
     def approvals(self) -> Approvals:
@@ -306,8 +372,10 @@ class Platform:
             self.orders,
             self.order_plans,
             self.smart_orders,
+            self.parked_gtts,
             self.plan_book,
             self.audit,
+            self.tell,
         )
 
 

@@ -2,6 +2,7 @@
 
 An intent leaves UNKNOWN only on broker evidence: our tag, else the one order that fits in symbol, side, quantity,
 price, product and time, else three complete books over a long enough while in one broker session without any candidate.
+A conversion has no row of its own at a broker: the positions must have moved by exactly it, with no fill beside.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from broker.interface import Broker
+from database import events as event_rows
 from database import intents as intent_rows
 from database.engine import Database
 from database.intents import Intent
+from domain.calendar_day import day_start
 from domain.clock import Clock
 from domain.errors import PlatformError
-from domain.model import IntentKind, IntentState, Order, OrderState
+from domain.model import IntentKind, IntentState, Order, OrderState, Position, Product, Trade
 from services.accounts import Account
-from services.order_updates import OrderUpdates
+from services.order_updates import NOT_RECEIVED, OrderUpdates
+from services.shared_reads import SharedReads
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,15 @@ class Verdict:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """One complete look at an account. Positions and trades stay empty where no conversion is in doubt."""
+
+    orders: Sequence[Order]
+    positions: Sequence[Position] = ()
+    trades: Sequence[Trade] = ()
+
+
 class Reconciler:
     """Settles UNKNOWN intents. Any process may run it: rows move by compare-and-set."""
 
@@ -65,6 +79,7 @@ class Reconciler:
         self._account = account
         self._sessions = sessions
         self._updates = updates
+        self._books: SharedReads[list[Order]] = SharedReads()
 
     def unknown(self, account_id: int | None = None) -> list[Intent]:
         """Intents whose outcome is not known, oldest first."""
@@ -87,42 +102,69 @@ class Reconciler:
         return len(lost)
 
     def look(self, intent: Intent) -> None:
-        """Read the book once for one intent and settle it if the book allows."""
+        """Read the book once for one intent and settle it if the book allows. Many at once share a reading."""
         self._look([intent])
 
-    def sweep(self) -> int:
-        """Read each concerned book once and settle what can be settled; returns how many still are unknown."""
+    def sweep(self, account_id: int | None = None) -> int:
+        """Read each concerned book once, of one account or (None) all, and settle what can be settled; returns how many
+        still are unknown."""
         self.abandon_lost()
         groups: dict[tuple[int, str], list[Intent]] = {}
-        for intent in self.unknown():
+        for intent in self.unknown(account_id):
             groups.setdefault((intent.account_id, intent.broker), []).append(intent)
         for intents in groups.values():
             self._look(intents)
-        return len(self.unknown())
+        return len(self.unknown(account_id))
 
     def _look(self, intents: Sequence[Intent]) -> None:
         first = intents[0]
         try:
             account = replace(self._account(first.account_id), mode=first.mode)
             broker = self._sessions.broker_for(account)
-            book = broker.fetch_orders()
+            key = (first.account_id, first.broker, first.mode, broker.session.opened_at)
+            book = Books(orders=self._books.read(key, lambda: self._read_orders(first, broker)))
         except PlatformError as error:
             log.warning("book not read account=%s broker=%s: %s", first.account_id, first.broker, error)
             return
-        self._updates.apply(first.account_id, first.broker, first.mode, book, "reconcile")
+        if any(intent.kind is IntentKind.CONVERT for intent in intents):
+            intents, book = self._with_positions(intents, book, broker)
         for intent in intents:
             self._settle(intent, book, broker)
 
-    def _settle(self, intent: Intent, book: Sequence[Order], broker: Broker) -> None:
+    def _read_orders(self, intent: Intent, broker: Broker) -> list[Order]:
+        """The account's whole book, once what is new in it is recorded."""
+        orders = broker.fetch_orders()
+        self._updates.apply(intent.account_id, intent.broker, intent.mode, orders, "reconcile")
+        return orders
+
+    @staticmethod
+    def _with_positions(
+        intents: Sequence[Intent], book: Books, broker: Broker
+    ) -> tuple[Sequence[Intent], Books]:
+        """The books that conversions are judged by. Conversions wait while those cannot be read; orders do not."""
+        try:
+            # In this order no fill can be in the positions and not among the trades.
+            positions = broker.fetch_positions()
+            return intents, replace(book, positions=positions, trades=broker.fetch_trades())
+        except PlatformError as error:
+            log.warning("positions not read account=%s: %s", intents[0].account_id, error)
+            return [one for one in intents if one.kind is not IntentKind.CONVERT], book
+
+    def _settle(self, intent: Intent, book: Books, broker: Broker) -> None:
         now = self._clock.now()
         session = broker.session.opened_at.isoformat()
-        entry = {"at": now.isoformat(), "session": session, "rows": len(book)}
+        entry = {"at": now.isoformat(), "session": session, "rows": len(book.orders)}
 
         def work(connection: Connection) -> Verdict:
+            event_rows.hold_account(connection, intent.account_id)
             current = intent_rows.by_id(connection, intent.id)
             if current is None or current.state is not IntentState.UNKNOWN:
                 return Verdict(state=None)
-            verdict = self._judge(connection, current, book, broker, entry, now)
+            if current.kind is IntentKind.CONVERT:
+                enough = _long_enough(current, entry, broker, now)
+                verdict = _judge_conversion(current, book, now, enough=enough)
+            else:
+                verdict = self._judge(connection, current, book.orders, broker, entry, now)
             intent_rows.add_evidence(connection, intent.id, entry | {"verdict": verdict.code or "waiting"})
             if verdict.state is not None:
                 changes: dict[str, Any] = {"code": verdict.code, "words": verdict.words, "settled_at": now}
@@ -161,7 +203,7 @@ class Reconciler:
         if verdict.state is None and enough:
             return Verdict(
                 state=IntentState.REFUSED,
-                code="NOT_RECEIVED",
+                code=NOT_RECEIVED,
                 words="The broker's book shows no trace of it: it was not received. Nothing was sent again.",
             )
         return verdict
@@ -240,6 +282,40 @@ def _judge_change(intent: Intent, book: Sequence[Order]) -> Verdict:
         words = f"The order ended as {order.state} before the change took hold."
         return Verdict(state=IntentState.REFUSED, code="TOO_LATE", words=words)
     return Verdict(state=None, code="absent")
+
+
+def _judge_conversion(intent: Intent, book: Books, now: datetime, *, enough: bool) -> Verdict:
+    """Both lines must have moved by exactly the conversion, or neither at all. With a fill in either since, or on a
+    later day, nobody can tell the two apart, and nothing is guessed."""
+    if day_start(now) > intent.created_at:
+        words = (
+            "Its day ended before the positions could tell whether it was made. Look at today's positions."
+        )
+        return Verdict(state=IntentState.EXPIRED, code="NOT_TOLD", words=words)
+    assert intent.to_product is not None and intent.held_from is not None and intent.held_to is not None
+    lines = (intent.product, intent.to_product)
+    filled = any(
+        (fill.symbol, fill.exchange) == (intent.symbol, intent.exchange)
+        and fill.product in lines
+        and fill.traded_at >= intent.created_at - BEFORE
+        for fill in book.trades
+    )
+    units = intent.quantity * intent.side.sign
+    held_from, held_to = (_held(book.positions, intent, product) for product in lines)
+    left, came = intent.held_from - held_from, held_to - intent.held_to
+    if not filled and left == came == units:
+        return Verdict(state=IntentState.ACCEPTED)
+    if not filled and left == came == 0:
+        words = "The positions have not moved: it was not made. Nothing was sent again."
+        state = IntentState.REFUSED if enough else None
+        return Verdict(state=state, code=NOT_RECEIVED if enough else "unmoved", words=words if enough else "")
+    return Verdict(state=None, code="ambiguous")
+
+
+def _held(positions: Sequence[Position], intent: Intent, product: Product) -> Decimal:
+    named = (intent.symbol, intent.exchange, product)
+    rows = [row for row in positions if (row.symbol, row.exchange, row.product) == named]
+    return sum((row.quantity for row in rows), Decimal(0))
 
 
 def _long_enough(intent: Intent, entry: dict[str, Any], broker: Broker, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Whether what we hold of a live account is what its broker holds: orders, fills and positions.
+"""Whether what we hold of a live account is what its broker holds: orders, fills, positions and GTTs.
 
 An account may not trade before its first look in a process and a login; later looks adopt what was done elsewhere
 and show differences. They never send an order.
@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -18,16 +18,19 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from broker.interface import Broker
+from database import conversions as conversion_rows
 from database import events as event_rows
 from database import intents as intent_rows
 from database import settings as setting_rows
-from database.engine import Database
+from database import triggers as trigger_rows
+from database.engine import Database, hold
 from database.intents import Intent
 from domain.calendar_day import day_start
 from domain.clock import IST, Clock
 from domain.errors import PlatformError, Unavailable
 from domain.model import Mode, Order, Position, Product
 from services.accounts import Account
+from services.gtt_differences import GttDifference, compare
 from services.order_updates import OrderUpdates
 from services.sessions import SessionState
 
@@ -43,13 +46,13 @@ class Sessions(Protocol):
 
 
 class Reconciler(Protocol):
-    def sweep(self) -> int: ...
+    def sweep(self, account_id: int | None = None) -> int: ...
     def unknown(self, account_id: int | None = None) -> list[Intent]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One position that our fills do not explain. Signed units; `ours` counts what was carried into today."""
+    """One position that our fills and conversions do not explain. Signed units; `ours` counts what was carried in."""
 
     symbol: str
     exchange: str
@@ -65,6 +68,8 @@ class Report:
     at           None while it was never looked at
     orders       in the broker's book
     external     ids of those that were not placed through us
+    gtts         where GTTs that the broker keeps for us differ from its list of them
+    gtts_error   why that list could not be read, else ""; it keeps no order from being sent
     error        why the book or the positions could not be read, else ""
     """
 
@@ -72,6 +77,8 @@ class Report:
     orders: int = 0
     external: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+    gtts: tuple[GttDifference, ...] = ()
+    gtts_error: str = ""
     error: str = ""
 
 
@@ -122,6 +129,7 @@ class Reconciliation:
             report = self._read(account, broker, now)
             if report.differences:  # a fill between the two reads looks like one
                 report = self._read(account, broker, now)
+            report = self._with_gtts(report, account, broker)
         except PlatformError as error:
             report = Report(at=now, error=str(error))
             log.warning("not reconciled account=%s: %s", account.id, error)
@@ -130,6 +138,8 @@ class Reconciliation:
         self._keep(account, report)
         for one in report.differences:
             log.warning("position differs account=%s %s", account.id, one)
+        for gtt in report.gtts:
+            log.warning("GTT differs account=%s %s", account.id, gtt)
         return report
 
     def look_at_all(self) -> int:
@@ -140,6 +150,13 @@ class Reconciliation:
                 failed += bool(self.look(account).error)
         self._reconciler.sweep()
         return failed
+
+    def look_now(self, account: Account) -> tuple[Report, list[Intent]]:
+        """Look because somebody asks: at the account, and for what is unknown of it. The state afterwards."""
+        if account.mode is Mode.LIVE:
+            self.look(account)
+        self._reconciler.sweep(account.id)
+        return self.state(account)
 
     def state(self, account: Account) -> tuple[Report, list[Intent]]:
         """The last look, by any process, and the intents whose outcome is unknown."""
@@ -159,6 +176,8 @@ class Reconciliation:
         with self._db.read() as connection:
             ours = intent_rows.claimed(connection, account.id, account.venue)
             fills = event_rows.net_fills(connection, account.id, account.venue, day_start(now))
+            moved = conversion_rows.moved(connection, account.id, account.venue, day_start(now))
+            fills |= {line: fills.get(line, Decimal(0)) + units for line, units in moved.items()}
             strange = [order for order in book if order.order_id not in ours]
             external = [o.order_id for o in strange if not _is_ours(connection, o.client_order_id)]
         held: dict[Line, Decimal] = defaultdict(Decimal)
@@ -172,6 +191,24 @@ class Reconciliation:
             differences=tuple(_differences(held, fills, carried)),
         )
 
+    def _with_gtts(self, report: Report, account: Account, broker: Broker) -> Report:
+        """The report with what differs twice: a GTT that is placed or cancelled between two reads looks different."""
+        if not broker.manifest.can.gtt:
+            return report
+        try:
+            found = self._gtts(account, broker)
+            again = self._gtts(account, broker) if found else []
+        except PlatformError as error:
+            log.warning("GTTs not read account=%s: %s", account.id, error)
+            return replace(report, gtts_error=str(error))
+        return replace(report, gtts=tuple(one for one in found if one in again))
+
+    def _gtts(self, account: Account, broker: Broker) -> list[GttDifference]:
+        there = broker.fetch_gtts()
+        with self._db.read() as connection:
+            kept = trigger_rows.at_broker(connection, account.id, account.venue)
+        return compare(kept, there)
+
     def _carried(
         self, account: Account, held: Mapping[Line, Decimal], fills: Mapping[Line, Decimal], now: datetime
     ) -> dict[Line, Decimal]:
@@ -184,8 +221,8 @@ class Reconciliation:
             kept = {
                 "|".join(line): str(units) for line, units in lines.items() if line[2] != Product.INTRADAY
             }
-            saved = {"day": day, "lines": kept}
-            self._store.write(lambda connection: setting_rows.save(connection, name, saved))
+            found = {"day": day, "lines": kept}
+            saved = self._store.write(lambda connection: _first_of_day(connection, name, found))
         return {_line(text): Decimal(units) for text, units in saved["lines"].items()}
 
     def _keep(self, account: Account, report: Report) -> None:
@@ -197,9 +234,21 @@ class Reconciliation:
                 [one.symbol, one.exchange, one.product, str(one.ours), str(one.theirs)]
                 for one in report.differences
             ],
+            "gtts": [asdict(one) for one in report.gtts],
+            "gtts_error": report.gtts_error,
             "error": report.error,
         }
         self._store.write(lambda connection: setting_rows.save(connection, _name(account), value))
+
+
+def _first_of_day(connection: Connection, name: str, found: dict[str, Any]) -> Any:
+    """Keep what a look found, unless another process looked first today; what is kept."""
+    hold(connection, name)
+    saved = setting_rows.load(connection, name)
+    if saved is not None and saved["day"] == found["day"]:
+        return saved
+    setting_rows.save(connection, name, found)
+    return found
 
 
 def _is_ours(connection: Connection, tag: str) -> bool:
@@ -238,5 +287,7 @@ def _report(saved: Mapping[str, Any]) -> Report:
             Difference(symbol=s, exchange=e, product=p, ours=Decimal(ours), theirs=Decimal(theirs))
             for s, e, p, ours, theirs in saved["differences"]
         ),
+        gtts=tuple(GttDifference(**one) for one in saved.get("gtts", ())),
+        gtts_error=saved.get("gtts_error", ""),
         error=saved["error"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,7 +42,11 @@ class RouteSums:
 class RequestLog:
     """Owns its store. `note` never waits; beyond MOST_WAITING rows the oldest unwritten ones are lost, and logged."""
 
-    def __init__(self, logs: Database, clock: Clock) -> None:
+    def __init__(
+        self, logs: Database, clock: Clock, seen: Callable[[list[RequestRow]], None] = lambda rows: None
+    ) -> None:
+        """`seen` is told of rows as they are written, by the thread that writes them."""
+        self._seen = seen
         self._db = logs
         self._clock = clock
         self._waiting: deque[RequestRow] = deque(maxlen=MOST_WAITING)
@@ -71,6 +75,7 @@ class RequestLog:
         while self._waiting:
             taken.append(self._waiting.popleft())
         if taken:
+            self._seen(taken)
             self._db.write(lambda c: rows.add_all(c, taken))
 
     def latest(self, minutes: int = 60, limit: int = 200) -> list[RequestRow]:

@@ -100,15 +100,7 @@ class SecondFactor:
 
     def _spend_recovery(self, user_id: int, code: str) -> bool:
         hashed = self._vault.fingerprint(_plain(code))
-
-        def work(connection: Connection) -> bool:
-            kept = rows.recovery_hashes(connection, user_id)
-            if hashed not in kept:
-                return False
-            rows.keep_recovery(connection, user_id, [one for one in kept if one != hashed])
-            return True
-
-        return self._db.write(work)
+        return self._db.write(lambda c: rows.spend_recovery(c, user_id, hashed))
 
     def _step_of(self, secret: str, code: str) -> int | None:
         """The time step whose code this is, None for none near now."""

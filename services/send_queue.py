@@ -88,13 +88,13 @@ class SendQueue:
         per_second = int(broker.manifest.limits.requests.get("orders", 0))
 
         def work(connection: Connection) -> bool:
+            limits, _ = control_rows.load_both(connection, intent.account_id, "")
             if control_rows.killed(connection, intent.account_id) is not None and not intent.reduces:
                 words = "The kill switch was thrown while it waited."
                 changes = {"code": "KILL_SWITCH", "words": words, "settled_at": now}
                 return intent_rows.move(
                     connection, intent.id, IntentState.QUEUED, IntentState.REFUSED, now, **changes
                 )
-            limits = control_rows.load(connection, intent.account_id)
             own = limits.max_orders_per_second if limits else None
             rate = min(filter(None, (per_second, own)), default=0)
             if rate and not control_rows.take_slot(connection, intent.account_id, intent.exchange, now, rate):

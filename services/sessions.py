@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from broker import catalog
 from broker.interface import Broker, BrokerSession, InstrumentLookup
@@ -49,16 +50,20 @@ class Sessions:
         find: Callable[[str, str, str], object],
         paper: Callable[[BrokerSession, InstrumentLookup], Broker],
         changed: Callable[[int], None] = lambda account_id: None,
+        counted: Path | None = None,
     ) -> None:
         """`find(broker, broker_exchange, broker_token)` looks an instrument up; `paper` makes the paper Broker;
-        `changed(account_id)` hears of logins that begin and end."""
+        `changed(account_id)` hears of logins that begin and end; in `counted` all processes of this machine count
+        the calls that they make to brokers."""
         self._db = platform
         self._vault = vault
         self._clock = clock
         self._find = find
         self._make_paper = paper
         self._changed = changed
+        self._counted = counted
         self._lock = threading.Lock()
+        self._rows = threading.local()
         self._kept: dict[tuple[str, int], tuple[int, Broker]] = {}
 
     def broker_for(self, account: Account) -> Broker:
@@ -119,6 +124,10 @@ class Sessions:
         secret = {field.name for field in catalog.manifest(account.broker).login.fields if field.secret}
         return {k: ("set" if v else "") if k in secret else v for k, v in saved.items()}
 
+    def login_fields(self, account: Account) -> dict[str, str]:
+        """The stored fields of the login form, secrets too: to prove a broker's signature with, never to be shown."""
+        return self._credentials(account.id)
+
     def login_page(self, account: Account, state: str) -> str:
         """Where to send the person's browser; "" when the login has no page."""
         broker = catalog.load(account.broker)
@@ -168,15 +177,25 @@ class Sessions:
 
     def live_session(self, account: Account) -> tuple[int, BrokerSession]:
         """(serial, session) of the present login, for a feed. Raises SessionOver."""
-        row = self._row(account.id)
-        if row is None or _word(row, self._clock.now()) == "expired":
-            raise SessionOver(f"{account.name}: log in to {catalog.manifest(account.broker).title} again.")
+        row = self._open(account)
         return row.serial, self._session(account, row)
 
     # -- inside
+    def _open(self, account: Account) -> SessionRow:
+        """The present login's row. Raises SessionOver."""
+        row = self._row(account.id)
+        if row is None or _word(row, self._clock.now()) == "expired":
+            raise SessionOver(f"{account.name}: log in to {catalog.manifest(account.broker).title} again.")
+        return row
+
     def _live(self, account: Account) -> Broker:
-        serial, session = self.live_session(account)
-        key = (account.broker, account.id)
+        """The broker of the present login. Its tokens are opened once: an order waits for none of that."""
+        row = self._open(account)
+        serial, key = row.serial, (account.broker, account.id)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] == serial:
+            return kept[1]
+        session = self._session(account, row)
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and kept[0] == serial:
@@ -209,11 +228,19 @@ class Sessions:
             urls=row.urls,
             opened_at=row.opened_at,
             expires_at=row.expires_at,
+            counted=self._counted and self._counted / str(account.id),
         )
 
     def _row(self, account_id: int) -> SessionRow | None:
-        with self._db.read() as connection:
-            return session_rows.load(connection, account_id)
+        """As it is now: a kept one is used only while nothing at all was committed since."""
+        version, cache = self._db.version(), self._rows
+        if version is None or getattr(cache, "version", None) != version:
+            cache.rows, cache.version = {}, version
+        if account_id not in cache.rows:
+            with self._db.read() as connection:
+                cache.rows[account_id] = session_rows.load(connection, account_id)
+        found: SessionRow | None = cache.rows[account_id]
+        return found
 
     def _saved(self, account_id: int) -> dict[str, dict[str, str]]:
         with self._db.read() as connection:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from database import events as event_rows
 from database import intents as intent_rows
 from database.intents import Intent
+from domain.conversion import ConvertPosition
 from domain.model import (
     Instrument,
     IntentKind,
@@ -25,6 +26,7 @@ from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpire
 
 def write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now: datetime) -> Intent:
     """Settle a SENDING row by what its broker answered; the row as it is now, also when it had moved meanwhile."""
+    event_rows.hold_account(connection, intent.account_id)
     state, changes = _settled(intent, outcome, now)
     if not intent_rows.move(connection, intent.id, IntentState.SENDING, state, now, **changes):
         current = intent_rows.by_id(connection, intent.id)
@@ -127,4 +129,17 @@ def modify_order(intent: Intent, instrument: Instrument) -> ModifyOrder:
         price=intent.price,
         trigger_price=intent.trigger_price,
         disclosed_quantity=intent.disclosed_quantity,
+    )
+
+
+def conversion(intent: Intent, instrument: Instrument) -> ConvertPosition:
+    """What a CONVERT intent sends."""
+    assert intent.to_product is not None
+    return ConvertPosition(
+        client_order_id=intent.id,
+        instrument=instrument,
+        side=intent.side,
+        quantity=intent.quantity,
+        product=intent.product,
+        to_product=intent.to_product,
     )

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,11 +22,20 @@ from database import webhooks as rows
 from database.engine import Database
 from database.webhooks import DONE, FAILED, Mapping, Signal, Webhook
 from domain.clock import IST, Clock
-from domain.errors import InvalidRequest, NotFound, PlatformError
+from domain.errors import (
+    BrokerUnavailable,
+    InvalidRequest,
+    NotFound,
+    PlatformError,
+    Unauthorized,
+    Unavailable,
+)
 from domain.model import CASH, Exchange, OrderRequest, Product, Side
+from domain.roles import TRADE
 from services.accounts import Accounts, Caller
 from services.gate import Admission
-from services.orders import Orders
+from services.order_plans import OrderPlans
+from services.orders import Orders, Placed
 from services.plan_book import read_leg, write_leg
 from services.smart_orders import SmartOrders
 
@@ -35,6 +44,10 @@ log = logging.getLogger(__name__)
 MODES = ("LONG", "SHORT", "BOTH")
 KINDS = ("strategy", "chartink")
 EXCHANGES = frozenset(["NSE", "BSE", "NFO", "CDS", "BFO", "BCD", "MCX", "NCDEX"])
+PATIENCE = timedelta(seconds=90)
+"""How long a signal is kept trying while nothing can be sent."""
+EVERY = timedelta(seconds=5)
+_NOTHING_SENT = (Unavailable.__name__, BrokerUnavailable.__name__)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(\.0{1,4})?", re.ASCII)
 _KEYWORDS = (
@@ -72,6 +85,7 @@ class Signals:
         clock: Clock,
         accounts: Accounts,
         orders: Orders,
+        plans: OrderPlans,
         smart: SmartOrders,
         trades_today: Callable[[Exchange, datetime], bool],
     ) -> None:
@@ -81,6 +95,7 @@ class Signals:
         self._clock = clock
         self._accounts = accounts
         self._orders = orders
+        self._plans = plans
         self._smart = smart
         self._trades_today = trades_today
 
@@ -273,21 +288,45 @@ class Signals:
             self._db.write(work)
 
     def _act(self, signal: Signal) -> None:
-        key = f"signal:{signal.id}"
-        request = read_leg(signal.request)
+        """Do what a signal asks for. It waits on while an order of a sender that died is being found out, and while
+        nothing could be sent although it is young."""
+        age = self._clock.now() - signal.received_at
+        young = age < PATIENCE
         try:
             caller = self._accounts.caller_of_user(signal.user_id, signal.account_id, door="webhook")
-            if signal.smart:
-                target = Decimal(signal.request["target"])
-                placed = self._smart.place(caller, request, target, key=key, body_hash=key)
-            else:
-                placed = self._orders.place(caller, request, Admission(key=key, body_hash=key))
+            if TRADE not in caller.scopes:
+                raise Unauthorized(f"{caller.username} may no longer trade on {caller.account.name}.")
+            placed = self._send(caller, signal, attempts=1 + age // EVERY)
+        except (Unavailable, BrokerUnavailable) as error:
+            if not young:
+                self._tell(signal, FAILED, "", str(error))
+            return
         except PlatformError as error:
             log.warning("signal not acted on signal=%s: %s", signal.id, error)
             self._tell(signal, FAILED, "", str(error))
             return
+        if young and placed.state == "pending" and not placed.order_id:
+            return
         state = FAILED if placed.state == "refused" else DONE
         self._tell(signal, state, placed.order_id, placed.message)
+
+    def _send(self, caller: Caller, signal: Signal, attempts: int) -> Placed:
+        """Its order under its own key. A smart order that could send nothing is tried anew, under the next key.
+
+        Raises Unavailable while there were as many `attempts` as there may be by now.
+        """
+        key, request = f"signal:{signal.id}", read_leg(signal.request)
+        if not signal.smart:
+            return self._plans.place(caller, request, Admission(key=key, body_hash=key))
+        target = Decimal(signal.request["target"])
+        words = ""
+        for attempt in range(attempts):
+            own = key if attempt == 0 else f"{key}:{attempt}"
+            placed = self._smart.place(caller, request, target, key=own, body_hash=key, hold=0.0)
+            if placed.state != "refused" or placed.code not in _NOTHING_SENT:
+                return placed
+            words = placed.message
+        raise Unavailable(words)
 
     def _tell(self, signal: Signal, state: str, order_id: str, message: str) -> None:
         now = self._clock.now()

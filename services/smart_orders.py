@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -21,15 +21,16 @@ from broker.interface import Broker
 from database import intents as intent_rows
 from database import plans as plan_rows
 from database.engine import Database
+from database.intents import Intent
 from database.plans import Plan, Target
 from domain.clock import Clock
 from domain.errors import PlatformError, Unavailable
 from domain.model import Exchange, IntentState, OrderRequest, OrderType, Product, Side
-from services.accounts import Account, Caller
+from services.accounts import Account, Accounts, Caller
 from services.gate import Admission
-from services.order_plans import refusal
 from services.orders import Orders, Placed
-from services.plan_book import PlanBook, read_leg, write_leg
+from services.plan_book import PlanBook, read_leg, sender, write_leg
+from services.plan_legs import TOO_LATE, as_one, parked, place_leg, refusal, refused
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,20 @@ def difference(request: OrderRequest, target: Decimal, current: Decimal) -> Orde
     return replace(request, side=Side.BUY if move > 0 else Side.SELL, quantity=abs(move))
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One move of one position, as a leg of a plan."""
+
+    plan: Plan
+    leg: int
+    caller: Caller
+    request: OrderRequest
+    target: Decimal
+    line: Key
+    approved: bool
+    wait: bool
+
+
 class SmartOrders:
     """Moves positions of any account to their targets."""
 
@@ -70,6 +85,7 @@ class SmartOrders:
         self,
         orders_store: Database,
         clock: Clock,
+        accounts: Accounts,
         sessions: Sessions,
         positions: Positions,
         orders: Orders,
@@ -82,12 +98,22 @@ class SmartOrders:
         self._positions = positions
         self._orders = orders
         self._book = book
+        self._accounts = accounts
         self._pause = pause
 
     def place(
-        self, caller: Caller, request: OrderRequest, target: Decimal, *, key: str = "", body_hash: str = ""
+        self,
+        caller: Caller,
+        request: OrderRequest,
+        target: Decimal,
+        *,
+        key: str = "",
+        body_hash: str = "",
+        hold: float = HOLD,
     ) -> Placed:
         """Make the position `target`. A Placed of state "none" means that nothing was needed.
+
+        hold  seconds that a repeated key waits for the first request's answer
 
         Raises what `Orders.place` raises, BrokerError when the position cannot be read, and Unavailable when an earlier
         smart order of the same instrument does not settle; nothing is sent then.
@@ -95,53 +121,106 @@ class SmartOrders:
         asked = {"legs": [write_leg(request)], "target": str(target)}
         opened = self._book.open(caller, "smart", asked, key=key, body_hash=body_hash, length=LEASE)
         if opened.approval_id is not None:
-            words = "Order queued for approval in Action Center"
-            return Placed(state="parked", order_id="", message=words, approval_id=opened.approval_id)
-        return self.run(opened.plan, caller) if opened.new else self._replay(opened.plan)
+            return parked(opened.approval_id)
+        return self.run(opened.plan, caller) if opened.new else self._replay(opened.plan, hold)
 
     def run(self, plan: Plan, caller: Caller, *, approved: bool = False) -> Placed:
-        """Carry out a smart plan that was not carried out yet."""
+        """Carry out a smart plan; one whose order was journalled already is only answered."""
         request, target = read_leg(plan.request["legs"][0]), Decimal(plan.request["target"])
-        line: Key = (caller.account.id, request.exchange.value, request.symbol, request.product.value)
-        holder = secrets.token_hex(8)
-        expected: Decimal | None = None
         try:
-            before = self._hold(line, holder)
-            placed, expected = self._move(plan, caller, request, target, before, line, approved)
-            return self._book.keep(plan, 0, placed)
+            sent = self._book.sent(plan, 0)
+            placed = (
+                self._told(caller, request, sent)
+                if sent
+                else self.reach(plan, caller, 0, request, target, approved=approved)
+            )
+            self._book.keep(plan, 0, placed)
         except PlatformError as error:
             self._book.keep(plan, 0, refusal(error))
             raise
         finally:
-            now, left = self._clock.now(), expected
-            self._db.write(lambda c: plan_rows.free_target(c, line, holder, left, now))
             self._book.finish(plan)
+        return placed
 
-    # -- inside
-    def _move(
+    def resume(self) -> int:
+        """Finish smart plans whose sender died, while they are young; returns how many. For the worker."""
+        lost = self._book.orphans("smart")
+        for plan, approved in lost:
+            log.warning("smart order resumed account=%s plan=%s", plan.account_id, plan.id)
+            if plan.deadline <= self._clock.now() and not self._book.sent(plan, 0):
+                self._book.keep(plan, 0, refused("NOT_SENT", TOO_LATE))
+                self._book.finish(plan)
+                continue
+            try:
+                self.run(plan, sender(plan, self._accounts), approved=approved)
+            except PlatformError as error:
+                log.warning("smart order not sent plan=%s: %s", plan.id, error)
+        return len(lost)
+
+    def reach(
         self,
         plan: Plan,
         caller: Caller,
+        leg: int,
         request: OrderRequest,
         target: Decimal,
-        before: Target,
-        line: Key,
-        approved: bool,
-    ) -> tuple[Placed, Decimal | None]:
+        *,
+        approved: bool = False,
+        wait: bool = True,
+    ) -> Placed:
+        """Make the position `target` as a leg of any plan, alone among those that move it. A leg that was begun goes
+        on from what is held now, so that nothing is sent twice. Raises what `place` raises.
+
+        wait  stay until a MARKET order has ended, so that the next one counts on its fill
+        """
+        line: Key = (caller.account.id, request.exchange.value, request.symbol, request.product.value)
+        step = _Step(plan, leg, caller, request, target, line, approved, wait)
+        holder = secrets.token_hex(8)
+        expected: Decimal | None = None
+        before = self._hold(line, holder)
+        try:
+            placed, expected = self._move(step, before)
+            return placed
+        finally:
+            now, left = self._clock.now(), expected
+            self._db.write(lambda c: plan_rows.free_target(c, line, holder, left, now))
+
+    # -- inside
+    def _move(self, step: _Step, before: Target) -> tuple[Placed, Decimal | None]:
+        """The order that makes the difference, and the position it leaves where that is known."""
+        caller, request = step.caller, step.request
         broker = self._sessions.broker_for(caller.account)
-        self._withdraw_earlier(caller, broker, line)
+        self._withdraw_earlier(caller, broker, step.line)
         current = self._position(caller, broker, request, before)
-        order = difference(request, target, current)
+        order = difference(request, step.target, current)
         if isinstance(order, str):
             return Placed(state="none", order_id="", message=order), current
-        admission = Admission(key=f"plan:{plan.id}:0", plan_id=plan.id, leg=0, approved=approved)
-        placed = self._orders.place(caller, order, admission)
-        if placed.state != "accepted":
+        exits = current * step.target >= 0 and abs(step.target) < abs(current)
+        placed = place_leg(
+            self._orders,
+            caller,
+            order,
+            self._orders.sizes(caller, order, exits=exits or None),
+            plan_id=step.plan.id,
+            leg=step.leg,
+            approved=step.approved,
+            first=len(self._book.sent(step.plan, step.leg)),
+        )
+        if placed.state != "accepted" or order.order_type is not OrderType.MARKET:
             return placed, None
-        if order.order_type is not OrderType.MARKET:
-            return placed, None
-        filled = self._await_end(caller, placed.order_id)
-        return placed, None if filled is None else current + order.side.sign * filled
+        if not step.wait:
+            return placed, step.target
+        ends = [self._await_end(caller, order_id) for order_id in placed.order_ids or (placed.order_id,)]
+        filled = [end for end in ends if end is not None]
+        return placed, current + order.side.sign * sum(filled) if len(filled) == len(ends) else None
+
+    def _told(self, caller: Caller, request: OrderRequest, sent: Sequence[Intent]) -> Placed:
+        """What became of a smart order that a sender which died had journalled."""
+        answers = [
+            self._orders.place(caller, request, Admission(key=intent.idempotency_key or ""))
+            for intent in sent
+        ]
+        return as_one(answers, len(answers))
 
     def _withdraw_earlier(self, caller: Caller, broker: Broker, line: Key) -> None:
         """Cancel what earlier smart orders still have working, and wait until the broker says it ended."""
@@ -186,11 +265,13 @@ class SmartOrders:
     def _position(self, caller: Caller, broker: Broker, request: OrderRequest, before: Target) -> Decimal:
         """The signed position, read again while the broker's book lags behind the last fill we saw."""
         lag = broker.manifest.limits.book_lag
+        end = self._clock.monotonic() + lag
         while True:
             current = self._positions.open_quantity(caller, request.symbol, request.exchange, request.product)
             if before.expected is None or before.expected_at is None or current == before.expected:
                 return current
-            if (self._clock.now() - before.expected_at).total_seconds() >= lag:
+            age = (self._clock.now() - before.expected_at).total_seconds()
+            if age >= lag or self._clock.monotonic() >= end:
                 return current
             self._pause(0.1)
 
@@ -198,7 +279,13 @@ class SmartOrders:
         """Units a MARKET order filled, once it is final; None when it is still working after a while."""
         end = self._clock.monotonic() + SETTLE
         while True:
-            order = self._orders.status(caller, order_id)
+            try:
+                order = self._orders.status(caller, order_id)
+            except (
+                PlatformError
+            ) as error:  # it was taken: that its end cannot be read changes nothing of that
+                log.warning("fill not read account=%s order=%s: %s", caller.account.id, order_id, error)
+                return None
             if order.state.is_final:
                 return order.filled
             if self._clock.monotonic() > end:
@@ -218,13 +305,13 @@ class SmartOrders:
                 raise Unavailable(f"Other smart orders of {line[2]} are under way; nothing was sent.")
             self._pause(0.01)
 
-    def _replay(self, plan: Plan) -> Placed:
+    def _replay(self, plan: Plan, hold: float) -> Placed:
         """The answer of the first request with this key; waits while it is under way."""
-        end = self._clock.monotonic() + HOLD
+        end = self._clock.monotonic() + hold
         while True:
             told = self._book.told(plan)
             if told:
                 return told[0]
-            if self._clock.monotonic() > end:
+            if self._clock.monotonic() >= end:
                 return Placed(state="pending", order_id="", message="The first request is still under way.")
             self._pause(0.02)

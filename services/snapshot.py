@@ -51,8 +51,31 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     entries: list[Entry | None]
 
 
+class StreamStats(msgspec.Struct, frozen=True):
+    """How the stream role does. Totals count since it started.
+
+    slow    clients that are given only the newest of each topic
+    stalls  how often a client became slow
+    closes  sockets closed by us, by close code
+    feeds   feed -> live, stale, reconnecting or expired
+    """
+
+    clients: int
+    unauthenticated: int
+    slow: int
+    topics: int
+    bus_messages: int
+    frames: int
+    stalls: int
+    closes: dict[int, int]
+    feeds: dict[str, str]
+
+
+STATS: Final = b"stats"
+_STATS_BUDGET: Final = 500
 _ask = msgspec.msgpack.Encoder()
 _answer = msgspec.msgpack.Decoder(Answer)
+_stats = msgspec.msgpack.Decoder(StreamStats)
 
 
 class Snapshots:
@@ -96,6 +119,17 @@ class Snapshots:
                     return answer.entries
         self._quiet_until = self._monotonic() + _QUIET
         return None
+
+    def stats(self) -> StreamStats | None:
+        """How the stream role does; None when it does not answer within half a second."""
+        socket = self._bus.connect(zmq.DEALER, self._bus.addresses.snapshot, "stream")
+        try:
+            if not socket.poll(_STATS_BUDGET, zmq.POLLOUT):
+                return None
+            socket.send(STATS)
+            return _stats.decode(socket.recv()) if socket.poll(_STATS_BUDGET) else None
+        finally:
+            socket.close(linger=0)
 
     def _socket(self) -> Socket:
         socket: Socket | None = getattr(self._local, "socket", None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 
+from database import leases
 from database import strategy_orders as order_rows
 from database import strategy_runs as run_rows
 from database.engine import Database
@@ -104,23 +105,29 @@ class StrategyBook:
             for each in strategies
         ]
 
+    def is_kept(self) -> bool:
+        """Whether a worker looks after strategies now."""
+        with self._db.read() as connection:
+            until = leases.until(connection, "worker")
+        return until is not None and until > self._clock.now()
+
     def day_begins(self) -> datetime:
         """03:00 IST of the trading day that is on."""
         now = self._clock.now().astimezone(IST)
         day = now.date() if now.time() >= ROLL else now.date() - timedelta(days=1)
         return datetime.combine(day, time(ROLL.hour), IST)
 
-    def orders(self, strategy: Strategy) -> list[StrategyOrder]:
-        """Today's orders of a strategy, newest first; no broker is asked."""
+    def orders(self, strategy: Strategy, upto: int | None = None) -> list[StrategyOrder]:
+        """Today's orders of a strategy, newest first; no broker is asked. `upto`: of no run after that generation."""
         with self._db.read() as connection:
-            keys = run_rows.keys_of(connection, strategy.id)
+            keys = run_rows.keys_of(connection, strategy.id, upto)
         with self._orders.read() as connection:
             return order_rows.of_keys(connection, keys, self.day_begins())
 
     def book(self, strategy: Strategy) -> Book:
         """Today's orders and what they are worth at the last prices."""
         orders = self.orders(strategy)
-        holdings = _folded(orders)
+        holdings = folded(orders)
         wanted = [(held.symbol, Exchange(held.exchange)) for held in holdings if held.quantity]
         prices = self._prices(strategy, wanted) if wanted else {}
         return Book(
@@ -156,7 +163,7 @@ class StrategyBook:
         return self._accounts.caller_of_user(strategy.user_id, strategy.account_id, door="worker")
 
 
-def _folded(orders: list[StrategyOrder]) -> list[Holding]:
+def folded(orders: list[StrategyOrder]) -> list[Holding]:
     """Fills summed by instrument and product."""
     sums: dict[tuple[str, str, str], tuple[Decimal, Decimal]] = {}
     for order in orders:

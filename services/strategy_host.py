@@ -6,7 +6,7 @@ makes it so. What a door says of a strategy is what the keeper last saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +21,9 @@ from database import strategy_runs as run_rows
 from database.crypto import Vault
 from database.engine import Database
 from domain.clock import IST, Clock
-from domain.errors import InvalidRequest, NotFound, RiskRefused
+from domain.errors import InvalidRequest, NotFound, RiskRefused, Unauthorized
 from domain.model import Exchange
+from domain.roles import TRADE
 from domain.strategies import (
     Note,
     Restart,
@@ -42,9 +43,10 @@ from services.audit import Audit
 from services.event_bus import Bell, log_topic
 from services.market_calendar import MarketCalendar
 from services.strategy_values import StrategyValues
+from strategies import sandbox
 from strategies import upload as uploads
+from strategies.cgroup import Groups
 from strategies.files import Places
-from strategies.sandbox import offers
 from strategies.schedule import Due, check, due, told
 
 __all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers", "told"]
@@ -63,6 +65,11 @@ class Started:
     armed: bool
     reason: str = ""
     next_start: datetime | None = None
+
+
+def offers() -> dict[str, str]:
+    """What this machine holds a strategy to: part -> how, "" where it does not."""
+    return sandbox.offers(groups=Groups.found() is not None)
 
 
 def default_schedule(exchange: Exchange) -> Schedule:
@@ -308,7 +315,7 @@ class StrategyHost:
 
     def settle(self, caller: Caller, strategy_id: str, **values: Any) -> Strategy:
         """Change name, about, restart, limits, cancel_on_stop, flatten_on_stop; limits count from the next start."""
-        strategy = self.get(caller, strategy_id)
+        strategy = self.to_act(caller, strategy_id)
         if "name" in values:
             values["name"] = _name(values["name"])
         if isinstance(limits := values.get("limits"), RunLimits):
@@ -323,7 +330,7 @@ class StrategyHost:
 
         Raises InvalidRequest when it runs already or is still stopping, RiskRefused under a kill switch.
         """
-        strategy = self.get(caller, strategy_id)
+        strategy = self.to_act(caller, strategy_id)
         if strategy.state.is_live:
             stops = strategy.state is StrategyState.STOPPING or strategy.wanted is Wanted.STOPPED
             raise InvalidRequest(
@@ -357,7 +364,7 @@ class StrategyHost:
             "wanted": Wanted.STOPPED,
             "reason": words if not strategy.state.is_live else strategy.reason,
         }
-        self._change(caller, strategy, "strategy.stop", values)
+        self._change(caller, strategy, "strategy.stop", values, self._sweep_newest)
         return strategy.state.is_live
 
     def stop_account(self, account_id: int) -> list[str]:
@@ -387,19 +394,47 @@ class StrategyHost:
         self._change(caller, strategy, "strategy.delete", values)
 
     # -- together
-    def _at_rest(self, caller: Caller, strategy_id: str) -> Strategy:
+    def to_act(self, caller: Caller, strategy_id: str) -> Strategy:
+        """For all but an end: who may not trade at its account (any more) does not have it run there, either.
+
+        Raises NotFound, Unauthorized.
+        """
         strategy = self.get(caller, strategy_id)
+        seats = {seat.account.id: seat.role.scopes for seat in self._accounts.seats_of(caller.user_id)}
+        seats[caller.account.id] = caller.scopes
+        if TRADE not in seats.get(strategy.account_id, ()):
+            raise Unauthorized("You may not trade on the account it runs at. Stop it or delete it.")
+        return strategy
+
+    def _at_rest(self, caller: Caller, strategy_id: str) -> Strategy:
+        strategy = self.to_act(caller, strategy_id)
         if strategy.state.is_live:
             raise InvalidRequest(_RUNNING)
         return strategy
 
-    def _change(self, caller: Caller, strategy: Strategy, action: str, values: dict[str, Any]) -> Strategy:
+    @staticmethod
+    def _sweep_newest(connection: Connection, strategy: Strategy) -> None:
+        """Stopped when it was over already (it had crashed): its orders are looked after all the same."""
+        run = run_rows.newest(connection, [strategy.id]).get(strategy.id)
+        asks = strategy.cancel_on_stop or strategy.flatten_on_stop
+        if asks and run is not None and run.ended_at is not None and run.sweep == "":
+            run_rows.change_run(connection, run.id, sweep="due")
+
+    def _change(
+        self,
+        caller: Caller,
+        strategy: Strategy,
+        action: str,
+        values: dict[str, Any],
+        also: Callable[[Connection, Strategy], None] = lambda connection, strategy: None,
+    ) -> Strategy:
         now = self._clock.now()
         note = Note(at=now, kind="info", words=f"{_SAID[action]} by {caller.username} ({caller.door})")
 
         def work(connection: Connection) -> None:
             rows.change(connection, strategy.id, **values, modified_at=now)
             run_rows.add_note(connection, strategy.id, note)
+            also(connection, strategy)
 
         self._db.write(work)
         self._tell(caller, action, strategy.id, {})

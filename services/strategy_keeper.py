@@ -22,18 +22,22 @@ from database import strategies as rows
 from database import strategy_runs as run_rows
 from database.engine import Database
 from domain.clock import IST, Clock
-from domain.errors import PlatformError, Unavailable
+from domain.errors import PlatformError
 from domain.strategies import Note, Run, Strategy, StrategyState
-from services.event_bus import Bell, log_topic
+from services.event_bus import Bell, alert_topic, log_topic
+from services.strategy_alerts import tell_end, tell_late
 from services.strategy_keys import RunKeys
 from services.strategy_launch import Addresses, environment, launch
 from services.strategy_readiness import Readiness
+from services.strategy_sweep import GONE, sweep_of
 from services.strategy_values import StrategyValues
 from services.strategy_watch import Watch
 from strategies import process
+from strategies.adoption import found
+from strategies.cgroup import Groups
 from strategies.files import Places
 from strategies.logs import LogPump, tidy
-from strategies.manager import Act, Decision, after, decide
+from strategies.manager import MISSED, Act, Decision, after, decide, waits_on
 from strategies.packages import Packages
 from strategies.process import Adopted, Child, Exit, Identity, Running
 from strategies.schedule import Due, due
@@ -44,7 +48,8 @@ T = TypeVar("T")
 TICK = 0.5
 _WATCH_EVERY = 1.0
 _LAST_GRACE = 4.0
-GONE = "the platform was stopped"
+_BUSY = "It has used a whole core for a minute: a loop without a pause? Let it sleep or wait for ticks"
+_LATE = timedelta(seconds=60)
 _SETTLED = ("wanted", "done_window", "state", "reason", "crashes", "retry_at", "last_stopped")
 
 
@@ -67,11 +72,14 @@ class _Memory:
 
     due: Due | None = None
     as_of: datetime | None = None
+    waits: datetime | None = None
+    told_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperParts:
-    """What a keeper works with. `sessions(exchange, day)` is the market calendar's."""
+    """What a keeper works with. `sessions(exchange, day)` is the market calendar's; `sweep()` looks after the orders of
+    stopped runs."""
 
     store: Database
     logs: Database
@@ -83,7 +91,7 @@ class KeeperParts:
     readiness: Readiness
     sessions: Callable[..., list[tuple[datetime, datetime]]]
     addresses: Addresses
-    ended: Callable[[Strategy, Run], None] = field(default=lambda strategy, run: None)
+    sweep: Callable[[], None] = field(default=lambda: None)
 
 
 class StrategyKeeper:
@@ -98,7 +106,9 @@ class StrategyKeeper:
         self._memory: dict[str, _Memory] = {}
         self._pump = LogPump(parts.clock, lambda strategy_id: parts.bell.ring(log_topic(strategy_id)))
         self._watch = Watch(parts.logs, parts.clock)
-        self._packages = Packages(parts.data_dir / "strategies" / ".packages")
+        self._packages = Packages(parts.data_dir / "strategies" / ".packages", parts.data_dir / "wheels")
+        groups = Groups.found()
+        self._groups = groups if groups is not None and groups.prepare() else None
         self._stop = threading.Event()
         self._watched_at = float("-inf")
         self._rows: list[Strategy] = []
@@ -140,7 +150,7 @@ class StrategyKeeper:
             known = {each.id: each for each in rows.with_deleted(connection)}
         for run in runs:
             strategy = known.get(run.strategy_id)
-            identity = self._found(run)
+            identity = found(self._places(run.strategy_id), run, self._stop.wait)
             if strategy is not None and identity is not None and process.is_alive(identity):
                 self._take_over(strategy, run, identity)
                 continue
@@ -178,27 +188,6 @@ class StrategyKeeper:
         self._pump.say(strategy.id, words)
         log.info("strategy taken over id=%s pid=%s", strategy.id, identity.pid)
 
-    def _found(self, run: Run) -> Identity | None:
-        """Who a run's process is or was, None when it never came to be.
-
-        By its row, by the note it left, or by its token when neither was written.
-        """
-        if run.pid is not None:
-            identity = Identity(run.pid, run.started or 0, run.boot)
-            return (
-                identity if not process.is_alive(identity) or process.carries(identity, run.token) else None
-            )
-        places = self._places(run.strategy_id)
-        noted = process.noted(places.pid_file(run.generation), run.token)
-        if noted is not None:
-            return noted
-        try:
-            places.name_generation(0)
-        except Unavailable:
-            self._stop.wait(1.0)
-            return process.noted(places.pid_file(run.generation), run.token) or process.carrying(run.token)
-        return None
-
     # -- the loop
     def tick(self) -> None:
         """Look at everything once."""
@@ -222,6 +211,7 @@ class StrategyKeeper:
         if version is None or version != self._read_at:
             with self._db.read() as connection:
                 self._rows = rows.with_deleted(connection)
+            self._its.sweep()
             self._read_at = version
         return self._rows
 
@@ -246,6 +236,7 @@ class StrategyKeeper:
         elif decision.act is Act.KEEP and live is not None:
             decision = self._note_begun(live, decision)
         self._show(strategy, decision, said)
+        self._tell_late(strategy, decision, now)
         if strategy.deleted_at is not None and strategy.id not in self._live:
             self._forget(strategy)
 
@@ -270,16 +261,28 @@ class StrategyKeeper:
         notes = []
         if decision.state is not strategy.state or decision.state is StrategyState.WAITING:
             fresh["since"] = self._clock.now()
-            if decision.state is StrategyState.WAITING:
+            if decision.state is StrategyState.WAITING and not waits_on(strategy, decision):
                 notes.append((strategy.id, "warn", f"Not started: {decision.reason}"))
         self._write(lambda c: rows.change(c, strategy.id, **fresh), *notes)
         self._its.bell.ring(log_topic(strategy.id))
+
+    def _tell_late(self, strategy: Strategy, decision: Decision, now: datetime) -> None:
+        """Alert once when what it waits for has not come for a minute, and at once when its start was missed."""
+        memory, missed = self._memory[strategy.id], decision.reason == MISSED
+        if decision.state is not StrategyState.WAITING and not missed:
+            memory.waits, memory.told_late = None, False
+            return
+        memory.waits = memory.waits or now
+        if (missed or now - memory.waits >= _LATE) and not memory.told_late:
+            memory.told_late = True
+            self._write(lambda c: tell_late(c, strategy, decision.reason, now))
+            self._its.bell.ring(alert_topic(strategy.user_id))
 
     # -- begin
     def _begin(self, strategy: Strategy, decision: Decision) -> Decision:
         """Start a run: generation and row first, then the process."""
         places = self._places(strategy.id)
-        problem = self._why_unfit(strategy, places)
+        problem = self._its.keys.refusal(strategy) or self._why_unfit(strategy, places)
         if problem:
             return Decision(Act.REST, StrategyState.WAITING, problem)
         now = self._clock.now()
@@ -299,7 +302,10 @@ class StrategyKeeper:
         try:
             variables, _ = self._its.values.opened(strategy.id)
             given = environment(strategy, run, places, self._its.addresses, key, variables)
-            order = launch(strategy, run, places, given, self._packages.python(places.version(run.version)))
+            python = self._packages.python(places.version(run.version))
+            groups = self._groups
+            group = groups.make(strategy.id, run.generation, strategy.limits) if groups else None
+            order = launch(strategy, run, places, given, python, group)
             self._attach(strategy, run)
             child = Child(order)
         except OSError as error:
@@ -382,6 +388,8 @@ class StrategyKeeper:
     def _closed(self, strategy: Strategy, run: Run, end: Exit, why: str) -> Strategy:
         """A run is over: settle its row, its key, its files, and what follows for the strategy."""
         now = self._clock.now()
+        if self._groups and self._groups.end(strategy.id, run.generation):
+            why = why or f"limit: it used more than its {strategy.limits.memory_mb} MB of memory"
         words = run.reason or why.removeprefix("limit: ") or end.words
         tail = self._pump.release(strategy.id, f"{words} ({end.words})" if words != end.words else words)
         places = self._places(strategy.id)
@@ -397,24 +405,23 @@ class StrategyKeeper:
             "cpu_seconds": round(usage.cpu),
         }
 
-        def work(connection: Connection) -> Strategy:
+        def work(connection: Connection) -> tuple[Strategy, bool]:
             """From the row as it is now: its owner may have pressed Stop since it was read."""
             current = rows.by_id(connection, strategy.id, locked=True) or strategy
             settled = after(current, run, end, why, now)
-            run_rows.change_run(connection, run.id, **closed)
+            run_rows.change_run(connection, run.id, **closed, sweep=sweep_of(current, run))
             rows.change(connection, strategy.id, **{name: getattr(settled, name) for name in _SETTLED})
-            bad = settled.state in (StrategyState.CRASHED, StrategyState.FAILED)
+            bad = tell_end(connection, settled, words, tail, now)
             said = settled.reason if settled.state is StrategyState.FAILED else words
             note = Note(at=now, kind="err" if bad else "info", words=f"Run {run.generation} over: {said}")
             run_rows.add_note(connection, strategy.id, note)
-            return settled
+            return settled, bad
 
-        settled = self._write(work)
-        bad = settled.state in (StrategyState.CRASHED, StrategyState.FAILED)
+        settled, bad = self._write(work)
+        if bad:
+            self._its.bell.ring(alert_topic(strategy.user_id))
         (log.warning if bad else log.info)("strategy ended id=%s: %s", strategy.id, words)
         self._its.keys.revoke(strategy, run)
-        if run.reason != GONE:
-            self._its.ended(strategy, run)
         tidy(places.logs, now)
         return settled
 
@@ -448,7 +455,10 @@ class StrategyKeeper:
                 self._closed(strategies[strategy_id], live.run, end, live.killed)
 
     def _forget(self, strategy: Strategy) -> None:
-        """A deleted strategy that runs no more: its files go, then its rows."""
+        """A deleted strategy that runs no more: its files go, then its rows, when its orders were looked after."""
+        with self._db.read() as connection:
+            if run_rows.to_sweep(connection, strategy.id):
+                return
         self._places(strategy.id).remove()
         self._write(lambda c: rows.forget(c, strategy.id))
         self._memory.pop(strategy.id, None)
@@ -460,6 +470,8 @@ class StrategyKeeper:
             live = self._live.get(strategy_id)
             if live is not None and not live.killed:
                 self._kill(strategies[strategy_id], live, why)
+        for strategy_id in self._watch.busy():
+            self._write(lambda c: None, (strategy_id, "warn", _BUSY))
 
     def _started(self) -> dict[str, datetime]:
         return {name: live.run.started_at for name, live in self._live.items() if live.run.started_at}

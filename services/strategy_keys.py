@@ -10,6 +10,8 @@ from database import api_keys as key_rows
 from database.crypto import Vault
 from database.engine import Database
 from domain.clock import Clock
+from domain.errors import NotFound
+from domain.roles import TRADE
 from domain.strategies import Run, Strategy
 from services.accounts import Accounts
 
@@ -41,6 +43,16 @@ class RunKeys:
         key_id = self._accounts.caller_of_key(key, door="strategy").key_id
         assert key_id is not None
         return key, key_id
+
+    def refusal(self, strategy: Strategy) -> str:
+        """Why its owner may not have it run on its account now; "" when they may."""
+        try:
+            owner = self._accounts.caller_of_user(strategy.user_id, strategy.account_id, door="strategy")
+        except NotFound:
+            return "Its owner or their seat at the account is gone."
+        return (
+            "" if TRADE in owner.scopes else f"{owner.username} may no longer trade on {owner.account.name}."
+        )
 
     def opened(self, strategy: Strategy, run: Run) -> str:
         """A run's key itself, "" when it is over."""

@@ -72,7 +72,12 @@ def environment(
 
 
 def launch(
-    strategy: Strategy, run: Run, places: Places, variables: dict[str, str], python: Path | None = None
+    strategy: Strategy,
+    run: Run,
+    places: Places,
+    variables: dict[str, str],
+    python: Path | None = None,
+    group: Path | None = None,
 ) -> Launch:
     """The order for one run. `python` is the interpreter of the version's own packages, if it brings any."""
     version = places.version(run.version)
@@ -93,4 +98,5 @@ def launch(
         files=limits.files,
         file_size=limits.disk_mb << 20,
         processes=limits.processes,
+        group=group,
     )

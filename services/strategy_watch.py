@@ -11,12 +11,15 @@ from database.engine import Database
 from domain.clock import Clock
 from domain.strategies import Sample, Strategy
 from strategies.files import Places
+from strategies.logs import tidy
 from strategies.process import Usage, census
 
 _DISK_EVERY = 10.0
 _KEEP_EVERY = 10.0
 _KEPT = timedelta(days=2)
 _TIDY_EVERY = 3600.0
+_BUSY = 90.0
+_BUSY_LOOKS = 6
 
 
 @dataclass(slots=True)
@@ -26,6 +29,7 @@ class _Seen:
     kept: Usage
     kept_at: float
     peak: int = 0
+    busy: int = 0
 
 
 class Watch:
@@ -35,6 +39,8 @@ class Watch:
         self._logs = logs
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
+        self._busy: list[str] = []
+        self._logs_at = float("-inf")
         self._disk_at = self._kept_at = float("-inf")
         self._tidied_at = float("-inf")
 
@@ -64,11 +70,20 @@ class Watch:
             if why:
                 yield strategy_id, why
         self._keep(now)
+        if now - self._logs_at >= _TIDY_EVERY:
+            self._logs_at = now
+            for strategy_id in strategies:
+                tidy(places(strategy_id).logs, self._clock.now())
 
     def forget(self, strategy_id: str) -> Usage:
         """The last seen of a run that is over; memory is its peak."""
         seen = self._seen.pop(strategy_id, None)
         return Usage(0, seen.usage.cpu, seen.peak) if seen else Usage(0, 0.0, 0)
+
+    def busy(self) -> list[str]:
+        """Those that have used a whole core for a minute and were not named before in this run."""
+        found, self._busy = self._busy, []
+        return found
 
     def _keep(self, now: float) -> None:
         if now - self._kept_at < _KEEP_EVERY:
@@ -88,6 +103,12 @@ class Watch:
                 )
             )
             seen.kept, seen.kept_at = seen.usage, now
+            if cpu >= _BUSY:
+                seen.busy += 1
+            elif seen.busy < _BUSY_LOOKS:
+                seen.busy = 0
+            if seen.busy == _BUSY_LOOKS:
+                self._busy.append(strategy_id)
         if samples:
             self._logs.write(lambda c: run_rows.add_samples(c, samples))
         if now - self._tidied_at >= _TIDY_EVERY:

@@ -23,13 +23,6 @@ _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104
 def build_keeper(platform: Platform, fence: Callable[[Connection], bool]) -> StrategyKeeper:
     """The keeper of a worker; `fence(connection)` says whether that worker still holds its lease."""
     settings, store = platform.settings, platform.databases["platform"]
-    ports = (
-        (_reached(settings.flask_host_ip), settings.flask_port),
-        (
-            _reached(settings.websocket_host),
-            settings.websocket_port,
-        ),
-    )
     parts = KeeperParts(
         store=store,
         logs=platform.databases["logs"],
@@ -44,20 +37,27 @@ def build_keeper(platform: Platform, fence: Callable[[Connection], bool]) -> Str
             platform.sessions,
             platform.instruments,
             platform.clock,
-            ports,
+            ports(settings),
         ),
         sessions=lambda exchange, day: platform.calendar.current().sessions(exchange, day),
         addresses=addresses(settings),
-        ended=StrategySweep(
+        sweep=StrategySweep(
             store,
             platform.clock,
             platform.accounts,
             platform.orders,
+            platform.order_plans,
             platform.portfolio,
             platform.strategy_book,
-        ).ended,
+        ).look,
     )
     return StrategyKeeper(parts, fence)
+
+
+def ports(settings: Settings) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Host and port of the web server and of the feed, as this machine reaches them."""
+    web = (_reached(settings.flask_host_ip), settings.flask_port)
+    return web, (_reached(settings.websocket_host), settings.websocket_port)
 
 
 def addresses(settings: Settings) -> Addresses:

@@ -41,6 +41,7 @@ from domain.money import price as price_of
 from services.accounts import Accounts, Caller
 from services.gate import Admission
 from services.market_data import MarketData
+from services.order_plans import OrderPlans
 from services.orders import Orders
 from services.portfolio import Portfolio
 from services.sessions import Sessions
@@ -77,6 +78,7 @@ class TriggerEngine:
         accounts: Accounts,
         sessions: Sessions,
         orders: Orders,
+        plans: OrderPlans,
         portfolio: Portfolio,
         market_data: MarketData,
         subscriber: TickSubscriber,
@@ -87,6 +89,7 @@ class TriggerEngine:
         self._accounts = accounts
         self._sessions = sessions
         self._orders = orders
+        self._plans = plans
         self._portfolio = portfolio
         self._market_data = market_data
         self._ticks = subscriber
@@ -338,7 +341,7 @@ class TriggerEngine:
         )
         admission = Admission(key=_order_key(trigger, leg), body_hash=trigger.id, approved=True)
         try:
-            placed = self._orders.place(self._caller(trigger), request, admission)
+            placed = self._plans.place(self._caller(trigger), request, admission)
         except PlatformError as error:
             log.warning("triggered order refused trigger=%s: %s", trigger.id, error)
             words = str(error)

@@ -35,10 +35,11 @@ from domain.model import (
 )
 from domain.money import on_grid
 from domain.money import price as price_of
-from domain.outcomes import Accepted, Ambiguous
+from domain.outcomes import Accepted, Ambiguous, Refused
 from services.accounts import Caller
 from services.audit import Audit
 from services.gate import check_terms
+from services.gtt_margin import check_gtt_margin
 from services.market_data import MarketData
 from services.orders import Orders
 from services.sessions import Sessions
@@ -122,13 +123,24 @@ class Triggers:
         self._audit = audit
 
     # -- good till triggered
-    def place_gtt(self, caller: Caller, request: GttRequest) -> Trigger:
-        """Keep a GTT. Raises InvalidRequest naming the field, InstrumentNotFound, and what reading a quote raises."""
+    def check_gtt(self, caller: Caller, request: GttRequest) -> None:
+        """Raise what `place_gtt` would raise before it keeps anything."""
         instrument = self._orders.resolve(caller.account, request.exchange, request.symbol)
-        trigger = self._gtt(caller, request, instrument, _new_id(self._clock.now()))
+        self._gtt(caller, request, instrument, "")
+
+    def is_kept(self, trigger_id: str) -> bool:
+        """Whether there is, or was, such a trigger."""
+        with self._db.read() as connection:
+            return rows.by_id(connection, trigger_id) is not None
+
+    def place_gtt(self, caller: Caller, request: GttRequest, trigger_id: str = "") -> Trigger:
+        """Keep a GTT, under an id of its own. Raises InvalidRequest naming the field, InstrumentNotFound, and what
+        reading a quote raises."""
+        instrument = self._orders.resolve(caller.account, request.exchange, request.symbol)
+        trigger = self._gtt(caller, request, instrument, trigger_id or _new_id(self._clock.now()))
         self._audit.note(caller, "gtt.place", _told(trigger), trigger.id)
         broker = self._sessions.broker_for(caller.account)
-        if not _holds(broker, trigger):
+        if not _holds(broker, trigger, instrument):
             self._db.write(lambda c: rows.add(c, trigger))
             return trigger
         pending = replace(trigger, state=UNKNOWN)
@@ -158,7 +170,7 @@ class Triggers:
         """End an active trigger of either origin. Raises NotFound."""
         known = self._active(caller, trigger_id)
         if known.resident_id is not None:
-            self._at_broker(caller, known, lambda b, i: b.cancel_gtt(known.resident_id or ""))
+            self._cancel_there(caller, known.resident_id)
         now = self._clock.now()
         if not self._db.write(lambda c: rows.move(c, known.id, known.state, CANCELLED, now)):
             raise NotFound(f"GTT {trigger_id} not found")
@@ -174,12 +186,19 @@ class Triggers:
             found = rows.in_state(connection, WAITING, ACTIVE, UNKNOWN, account_id=caller.account.id)
         return [trigger for trigger in found if trigger.mode is caller.account.mode]
 
+    def guarding(self, intent_id: str) -> list[str]:
+        """The ids of the triggers that were kept with an order."""
+        with self._db.read() as connection:
+            return rows.ids_beside(connection, intent_id)
+
     # -- exits
     def exits_of(self, caller: Caller, request: OrderRequest, exits: Exits) -> Trigger:
         """The trigger that guards an order about to be placed; it waits for the fill.
 
         Raises InvalidRequest when a level lies on the wrong side of the entry.
         """
+        if request.exchange in QUOTE_ONLY:
+            raise InvalidRequest(f"exchange {request.exchange} is quote-only.", "exchange")
         reference = request.price
         if reference is None:
             quote = self._market_data.quote(caller, request.symbol, request.exchange)
@@ -230,15 +249,16 @@ class Triggers:
     # -- inside
     def _gtt(self, caller: Caller, request: GttRequest, instrument: Instrument, trigger_id: str) -> Trigger:
         if request.exchange in QUOTE_ONLY:
-            raise InvalidRequest(f"{request.exchange} is quote-only.", "exchange")
+            raise InvalidRequest(f"exchange {request.exchange} is quote-only.", "exchange")
         if request.product is Product.INTRADAY:
             raise InvalidRequest("A GTT takes CNC or NRML.", "product")
         legs = _gtt_legs(request, instrument)
+        self._orders.sizes(caller, _released(request, legs[0]))
         quote = self._market_data.quote(caller, request.symbol, request.exchange)
         now = self._clock.now()
         if request.expires_at is not None and request.expires_at <= now:
             raise InvalidRequest("expires_at lies in the past.", "expires_at")
-        return Trigger(
+        trigger = Trigger(
             id=trigger_id,
             account_id=caller.account.id,
             user_id=caller.user_id,
@@ -258,6 +278,8 @@ class Triggers:
             expires_at=request.expires_at or now + LIFE,
             legs=legs,
         )
+        check_gtt_margin(self._sessions.broker_for(caller.account), trigger, instrument)
+        return trigger
 
     def _settle(self, trigger: Trigger, broker: Broker, instrument: Instrument) -> Trigger:
         """Give a GTT to the broker that can hold it."""
@@ -280,6 +302,18 @@ class Triggers:
         outcome = call(broker, instrument)
         if not isinstance(outcome, Accepted):
             raise InvalidRequest(f"The broker did not confirm the change: {outcome.words}")
+
+    def _cancel_there(self, caller: Caller, resident_id: str) -> None:
+        """Cancel at the broker; one that it refuses to cancel and does not list any more is gone already."""
+        broker = self._sessions.broker_for(caller.account)
+        outcome = broker.cancel_gtt(resident_id)
+        if isinstance(outcome, Accepted):
+            return
+        if isinstance(outcome, Refused) and resident_id not in {
+            gtt.trigger_id for gtt in broker.fetch_gtts()
+        }:
+            return
+        raise InvalidRequest(f"The broker did not confirm the cancel: {outcome.words}")
 
     def _active(self, caller: Caller, trigger_id: str) -> Trigger:
         with self._db.read() as connection:
@@ -305,6 +339,20 @@ def armed(trigger: Trigger, filled: Decimal, average_price: Decimal, tick_size: 
         best = average_price if leg.trail is not None else None
         legs.append(replace(leg, trigger_price=price, best=best))
     return replace(trigger, quantity=filled, legs=tuple(legs))
+
+
+def _released(request: GttRequest, leg: TriggerLeg) -> OrderRequest:
+    """The order that a leg places when it fires."""
+    return OrderRequest(
+        symbol=request.symbol,
+        exchange=request.exchange,
+        side=request.side,
+        quantity=request.quantity,
+        order_type=leg.order_type,
+        product=request.product,
+        price=leg.price,
+        strategy=request.strategy,
+    )
 
 
 def _gtt_legs(request: GttRequest, instrument: Instrument) -> tuple[TriggerLeg, ...]:
@@ -399,8 +447,10 @@ def _check_grid(field: str, price: Decimal | None, instrument: Instrument) -> No
         )
 
 
-def _holds(broker: Broker, trigger: Trigger) -> bool:
-    """Whether the broker keeps such a GTT itself."""
+def _holds(broker: Broker, trigger: Trigger, instrument: Instrument) -> bool:
+    """Whether the broker keeps such a GTT itself: one that is sent in pieces is the worker's."""
+    if instrument.freeze_quantity is not None and trigger.quantity > instrument.freeze_quantity:
+        return False
     kind = GttKind.OCO if len(trigger.legs) == 2 else GttKind.SINGLE
     wanted = trigger.legs[0].order_type
     can = broker.manifest.can

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from database import watchlists as rows
-from database.engine import Database
+from database.engine import Database, hold
 from database.watchlists import Watchlist
 from domain.errors import InvalidRequest, NotFound
 
@@ -120,6 +120,7 @@ class Watchlists:
         self._owned(user_id, list_id)
 
         def work(connection: Connection) -> None:
+            hold(connection, f"watchlist/{list_id}")
             there = rows.rows_of(connection, list_id)
             wanted = change(there)
             if wanted != there:
@@ -137,6 +138,7 @@ class Watchlists:
 
 
 def _begin(connection: Connection, user_id: int) -> None:
+    hold(connection, f"watchlists of/{user_id}")
     if not rows.of_user(connection, user_id):
         rows.replace_rows(connection, rows.add_list(connection, user_id, FIRST), FIRST_ROWS)
 

@@ -25,12 +25,15 @@ from database import leases
 from domain.clock import IST
 from domain.errors import PlatformError
 from domain.model import CASH, DERIVATIVES
+from services import pulse
 from services.event_bus import BellListener
 from services.order_polling import OrderPoller
+from services.order_stages import OrderStages
+from services.outside import VitalSign
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
-from services.strategy_wiring import build_keeper
+from services.strategy_wiring import build_keeper, ports
 from services.tick_bus import TickSubscriber
 from services.trigger_engine import TriggerEngine
 
@@ -66,12 +69,14 @@ class Worker:
         self.scheduler = BackgroundScheduler(
             timezone=IST, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE}
         )
+        self.stages = OrderStages(platform.databases["orders"], platform.databases["logs"], platform.clock)
         self.triggers = TriggerEngine(
             platform.databases["orders"],
             platform.clock,
             platform.accounts,
             platform.sessions,
             platform.orders,
+            platform.order_plans,
             platform.portfolio,
             platform.market_data,
             TickSubscriber(platform.bus),
@@ -85,6 +90,7 @@ class Worker:
     def run(self) -> int:
         """Wait for the lease, work, and give it back; the process's exit code."""
         while not self._stop.is_set() and not self._take_lease():
+            pulse.beat()
             self._stop.wait(1.0)
         if self._stop.is_set():
             return 0
@@ -121,20 +127,33 @@ class Worker:
         every, daily = self._every, self._daily
         every(1.0, "reconcile", self._reconcile)
         every(60.0, "reconcile accounts", self._reconcile_accounts)
+        self._once_now("reconcile at start", self.platform.reconciliation.look_at_all)
         every(2.0, "poll orders", self.poller.poll)
         every(1.0, "audit", self.platform.audit.seal)
+        every(2.0, "order stages", self.stages.collect)
         every(2.0, "kill switch", self.platform.kill_switch.act)
+        every(5.0, "broker login from .env", self.platform.env_import.look)
         every(10.0, "approvals", self.platform.approvals.lapse_overdue)
         every(2.0, "masters", self.platform.contract_sync.sync)
         every(5.0, "square-off", self.platform.signals.square_off)
         every(5.0, "plans", self.platform.order_plans.resume)
+        every(5.0, "smart orders", self.platform.smart_orders.resume)
+        every(5.0, "approved GTTs", self.platform.parked_gtts.resume)
+        every(5.0, "sweeps", self.platform.sweeps.resume)
         every(60.0, "adopt", self.pump.pump_all)
+        if url := self.platform.settings.heartbeat_url:
+            vital = VitalSign(self.platform.databases["platform"], url, ports(self.platform.settings))
+            every(60.0, "vital sign", vital.beat)
         daily(3, 1, "paper master", self._load_paper)
         daily(3, 30, "old masters", self.platform.instruments.clean_up)
+        daily(3, 40, "old replies", self.platform.once.forget_old)
 
     def _every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
         trigger = IntervalTrigger(seconds=seconds)
         self.scheduler.add_job(_safe(name, job), trigger, id=name, name=name)
+
+    def _once_now(self, name: str, job: Callable[[], object]) -> None:
+        self.scheduler.add_job(_safe(name, job), id=name, name=name)
 
     def _daily(self, hour: int, minute: int, name: str, job: Callable[[], object]) -> None:
         self.scheduler.add_job(
@@ -182,13 +201,15 @@ class Worker:
     def _take_lease(self) -> bool:
         now = self.platform.clock.now()
         store = self.platform.databases["platform"]
-        self._token = store.write(lambda c: leases.take(c, "worker", self._holder, now, LEASE))
+        known = is_gone if store.is_sqlite else _may_live  # of a file's users, this host knows every one
+        self._token = store.write(lambda c: leases.take(c, "worker", self._holder, now, LEASE, is_gone=known))
         return self._token is not None
 
     def _keep_lease(self) -> bool:
         """Renew each second until told to stop; False when another worker took over."""
         store = self.platform.databases["platform"]
         while not self._stop.wait(1.0):
+            pulse.beat()
             now = self.platform.clock.now()
             token = self._token or 0
             if not store.write(lambda c: leases.renew(c, "worker", token, now, LEASE)):  # noqa: B023
@@ -203,6 +224,19 @@ class Worker:
         now = self.platform.clock.now()
         token = self._token or 0
         self.platform.databases["platform"].write(lambda c: leases.give_back(c, "worker", token, now))
+
+
+def is_gone(holder: str) -> bool:
+    """Whether a lease's holder was a process of this host that has ended."""
+    import psutil
+
+    host, _, rest = holder.partition(":")
+    pid = rest.partition(":")[0]
+    return host == socket.gethostname() and pid.isdigit() and not psutil.pid_exists(int(pid))
+
+
+def _may_live(holder: str) -> bool:
+    return False
 
 
 def _safe(name: str, job: Callable[[], object]) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import NotFound, Unavailable
+from strategies.durable import sync_names, sync_tree
 from strategies.upload import digest_of
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -72,7 +73,7 @@ class Places:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save_version(self, number: int, files: Mapping[str, bytes]) -> None:
-        """Write a version whole: a folder that is there is complete."""
+        """Write a version whole: a folder that is there is complete, after a power cut too."""
         self.make()
         fresh = self.version(number).with_name(f".{number}.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -81,10 +82,12 @@ class Places:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target.write_bytes(content)
             target.chmod(0o400)
+        sync_tree(fresh)
         final = self.version(number)
         if final.exists():
             shutil.rmtree(final)
         fresh.rename(final)
+        sync_names(final.parent, self.home.parent.parent)
 
     def load_version(self, number: int) -> dict[str, bytes]:
         """A version's files. Raises NotFound."""

@@ -25,6 +25,7 @@ def main() -> None:
     _take_output(spec["output"])
     try:
         _fence(spec["lock"], spec["generation"])
+        _join(spec["group"])
         _say_who(spec["pid_file"], spec["token"])
         os.chdir(spec["work"])
         _shut_in(spec)
@@ -56,6 +57,13 @@ def _fence(path: str, generation: int) -> None:
     if os.pread(lock, 32, 0).decode() != str(generation):
         raise OSError("another run of this strategy was ordered meanwhile")
     os.set_inheritable(lock, True)
+
+
+def _join(group: str) -> None:
+    """Be counted in the run's control group, where there is one: before anything of it is loaded."""
+    if group:
+        with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
 
 
 def _say_who(path: str, token: str) -> None:

@@ -124,20 +124,26 @@ class LogPump:
     def _run(self) -> None:
         last = time.monotonic()
         while not self._ends:
-            busy = any(tap.throttled or tap.rest for tap in self._taps.values())
-            ready = self._selector.select(_TURN if busy else 5.0)
-            now = time.monotonic()
+            began = time.monotonic()
             try:
-                with self._lock:
-                    grown = self._turn([str(key.data) for key, _ in ready], now, now - last)
+                grown = self._round(began - last)
             except Exception:
                 log.exception("strategy logs")
-                grown = []
-            last = now
-            for strategy_id in grown:
-                self._wrote(strategy_id)
+                grown = True
+            last = began
             if grown:
                 time.sleep(_TURN)
+
+    def _round(self, passed: float) -> bool:
+        """Wait for output, keep it and tell of it; whether there was some. `passed`: seconds since the last round."""
+        with self._lock:
+            busy = any(tap.throttled or tap.rest for tap in self._taps.values())
+        ready = self._selector.select(_TURN if busy else 5.0)
+        with self._lock:
+            grown = self._turn([str(key.data) for key, _ in ready], time.monotonic(), passed)
+        for strategy_id in grown:
+            self._wrote(strategy_id)
+        return bool(grown)
 
     def _turn(self, ready: list[str], now: float, passed: float) -> list[str]:
         """Read each pipe that has something, as far as its allowance goes."""
@@ -225,14 +231,14 @@ def turn_over(path: Path) -> None:
     path.with_name(f"{path.name}.{MOST_PARTS}").unlink(missing_ok=True)
 
 
-def tidy(folder: Path, now: datetime, most: int = MOST_PARTS * PART_SIZE, but: str = "") -> None:
-    """Delete logs that are too old, and the oldest when all are too large together; `but` is being written."""
+def tidy(folder: Path, now: datetime, most: int = MOST_PARTS * PART_SIZE) -> None:
+    """Delete logs that are too old, and the oldest when all are too large together; the one being written is young."""
     found = sorted(listed(folder), key=lambda entry: entry.at, reverse=True)
     total = 0
     for entry in found:
         total += entry.size
         is_old = (now - entry.at).days >= KEPT_DAYS
-        if entry.name != but and (is_old or total > most):
+        if is_old or total > most:
             (folder / entry.name).unlink(missing_ok=True)
 
 

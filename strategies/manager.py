@@ -17,6 +17,7 @@ BREAKER = 5
 BREAKER_TIME = timedelta(minutes=10)
 PAUSES = (1, 2, 4, 8, 15, 30, 60)
 CRASH_LOOP = "crash loop"
+MISSED = "Missed: the platform was away when it was due"
 
 
 class Act(StrEnum):
@@ -57,6 +58,12 @@ def why_stopped(strategy: Strategy) -> str:
     if strategy.deleted_at is not None:
         return "deleted"
     return strategy.reason if strategy.reason.startswith("Kill switch") else "stopped by hand"
+
+
+def waits_on(strategy: Strategy, decision: Decision) -> bool:
+    """Whether it waits for the same thing as before, which may have come further."""
+    head = decision.reason.partition(":")[0]
+    return strategy.state is StrategyState.WAITING and strategy.reason.partition(":")[0] == head
 
 
 def _with_run(strategy: Strategy, due: Due, run: Run) -> Decision:
@@ -100,7 +107,7 @@ def _resting(strategy: Strategy, due: Due, now: datetime) -> Decision:
             return Decision(Act.REST, strategy.state, strategy.reason)
         return Decision(Act.REST, StrategyState.SCHEDULED, "Starts with its next window")
     if due.current is not None:
-        return Decision(Act.REST, StrategyState.SCHEDULED, "Missed: the platform was away when it was due")
+        return Decision(Act.REST, StrategyState.SCHEDULED, MISSED)
     if due.reason in _CLOSED and (due.next is not None or strategy.state is not StrategyState.FINISHED):
         return Decision(Act.REST, StrategyState.PAUSED, due.reason)
     if due.reason == "manual" or (due.next is None and strategy.state in _OVER):

@@ -54,6 +54,7 @@ class Exit:
 class Launch:
     """What a run is made of.
 
+    group      its control group, None where there are none
     run, read  folders whose files it may execute and read, or only read; `work` is its own
     """
 
@@ -71,6 +72,7 @@ class Launch:
     files: int
     file_size: int
     processes: int
+    group: Path | None = None
 
     def told(self) -> bytes:
         """What the launcher reads."""
@@ -83,6 +85,7 @@ class Launch:
             "pid_file": str(self.pid_file),
             "generation": self.generation,
             "token": self.token,
+            "group": "" if self.group is None else str(self.group),
             "run": [str(path) for path in self.run],
             "read": [str(path) for path in self.read],
             "limits": {

@@ -66,7 +66,8 @@ _NUMBERS = {
         delete_module=176 open_by_handle_at=304 add_key=248 request_key=249 keyctl=250 swapon=167
         swapoff=168 reboot=169 settimeofday=164 clock_settime=227 adjtimex=159 acct=163 syslog=103
         io_uring_setup=425 move_mount=429 open_tree=428 fsopen=430 mount_setattr=442 pidfd_getfd=438
-        process_madvise=440 kcmp=312 iopl=172 ioperm=173
+        process_madvise=440 kcmp=312 iopl=172 ioperm=173 chown=92 lchown=94 fchownat=260 setxattr=188
+        lsetxattr=189 removexattr=197 lremovexattr=198 setxattrat=463 removexattrat=466
         """
     ),
     "aarch64": _table(
@@ -77,17 +78,25 @@ _NUMBERS = {
         open_by_handle_at=265 add_key=217 request_key=218 keyctl=219 swapon=224 swapoff=225 reboot=142
         settimeofday=170 clock_settime=112 adjtimex=171 acct=89 syslog=116 io_uring_setup=425
         move_mount=429 open_tree=428 fsopen=430 mount_setattr=442 pidfd_getfd=438 process_madvise=440
-        kcmp=272
+        kcmp=272 fchownat=54 setxattr=5 lsetxattr=6 removexattr=14 lremovexattr=15 setxattrat=463
+        removexattrat=466
         """
     ),
 }
+_IGNORED = {
+    "x86_64": _table("chmod=90 fchmodat=268 fchmodat2=452"),
+    "aarch64": _table("fchmodat=53 fchmodat2=452"),
+}
+"""Landlock lets modes be changed anywhere. Copying a file asks for it, so asking is answered well and does nothing."""
+_SOCKET = {"x86_64": 41, "aarch64": 198}
+_AF_UNIX = 1
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
 _PTRS: Any = None
 
 
-def offers() -> dict[str, str]:
-    """What this system holds a strategy to: part -> how, "" where it does not."""
+def offers(*, groups: bool = False) -> dict[str, str]:
+    """What this system holds a strategy to: part -> how, "" where it does not. `groups`: runs get control groups."""
     abi, machine = landlock_version(), platform.machine()
     scoped = "other processes can be neither signalled nor traced" if abi >= 6 else ""
     posix = os.name == "posix"
@@ -96,12 +105,17 @@ def offers() -> dict[str, str]:
         "processes": scoped or ("other processes cannot be traced" if abi > 0 else ""),
         "ports": "cannot open a TCP port" if abi >= 4 else "",
         "group": "cannot leave its process group" if machine in _NUMBERS and _is_linux() else "",
+        "sockets": "none with a path" if machine in _NUMBERS and _is_linux() else "",
         "privileges": "none, for good" if _is_linux() else "",
         "descriptors": "rlimit" if posix else "",
-        "memory": "rlimit, and watched each second" if posix else "",
+        "memory": "its control group" if groups else "rlimit, and watched each second" if posix else "",
         "disk": "rlimit for a file, watched for the directory" if posix else "",
-        "count": "watched each second" if posix else "",
-        "cpu": "lower priority than the platform" if posix else "",
+        "count": "its control group" if groups else "watched each second" if posix else "",
+        "cpu": "a fifth of the platform's share, by its control group"
+        if groups
+        else "lower priority than the platform"
+        if posix
+        else "",
     }
 
 
@@ -177,19 +191,33 @@ def filter_calls() -> bool:
 
 
 def _program(machine: str) -> list[bytes]:
-    """The filter in classic BPF: another architecture's calls kill, listed ones get EPERM, the rest pass."""
+    """The filter in classic BPF: another architecture's calls kill, listed ones get EPERM, the rest pass.
+
+    So do sockets with a path: a database or a container daemon on this machine may know us by our user alone.
+    """
     load, jump_equal, jump_least, answer = 0x20, 0x15, 0x35, 0x06
-    kill, refuse, allow = 0x80000000, 0x00050000 | errno.EPERM, 0x7FFF0000
-    numbers = sorted(_NUMBERS[machine].values())
+    kill, refuse, allow, ignore = 0x80000000, 0x00050000 | errno.EPERM, 0x7FFF0000, 0x00050000
+    tests = [(number, "refuse") for number in sorted(_NUMBERS[machine].values())]
+    tests += [(number, "ignore") for number in sorted(_IGNORED[machine].values())]
+    tests.append((_SOCKET[machine], "socket"))
+    first = 5
+    end = first + len(tests)
+    places = {"allow": end, "refuse": end + 1, "ignore": end + 2, "socket": end + 3}
     steps = [
         (load, 0, 0, 4),
         (jump_equal, 1, 0, _ARCHITECTURE[machine]),
         (answer, 0, 0, kill),
         (load, 0, 0, 0),
+        (jump_least, places["refuse"] - first, 0, _X32),
+        *((jump_equal, places[what] - first - at - 1, 0, number) for at, (number, what) in enumerate(tests)),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, refuse),
+        (answer, 0, 0, ignore),
+        (load, 0, 0, 16),
+        (jump_equal, 1, 0, _AF_UNIX),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, refuse),
     ]
-    steps.append((jump_least, len(numbers) + 1, 0, _X32))
-    steps += [(jump_equal, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
-    steps += [(answer, 0, 0, allow), (answer, 0, 0, refuse)]
     return [struct.pack("<HBBI", *step) for step in steps]
 
 

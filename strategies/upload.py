@@ -22,6 +22,14 @@ ENTRIES = ("main.py", "strategy.py", "__main__.py")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}", re.ASCII)
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.ASCII)
 _KINDS = {".py", ".txt", ".json", ".csv", ".toml", ".yaml", ".yml", ".md", ".ini", ".cfg"}
+_BOUND = r"[<>=!~]{1,3}\s*[0-9A-Za-z][0-9A-Za-z.*+!_-]*"
+_PACKAGE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._,\s-]*\])?"
+    rf"\s*({_BOUND}(\s*,\s*{_BOUND})*)?\s*(;((?!--)[^@:/\\])*?)?(\s+--hash=sha256:[0-9a-f]{{64}})*",
+    re.ASCII,
+)
+_ARCHIVE = re.compile(r"(?i).*\.(whl|zip|tgz|tbz|txz|tar(\.\w+)?)", re.ASCII)
+_MOST_PACKAGES = 200
 _SHADOWED = {"sitecustomize.py", "usercustomize.py"}
 _LINK = 0o120000
 
@@ -100,7 +108,7 @@ def compiles(path: str, content: bytes) -> str:
     except SyntaxError as error:
         return f"{path}, line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
-        return f"{path}: {error or 'nested too deeply'}"
+        return f"{path}: {str(error) or 'nested too deeply'}"
     return ""
 
 
@@ -141,6 +149,22 @@ def _check_content(path: str, content: bytes) -> None:
         raise InvalidRequest(f"{path} holds NUL bytes: it is not text.", "strategy_file")
     if path.endswith(".py") and (problem := compiles(path, content)):
         raise InvalidRequest(f"It does not compile. {problem}", "strategy_file")
+    if path == REQUIREMENTS:
+        _check_packages(text)
+
+
+def _check_packages(text: str) -> None:
+    """Names and versions only: options, addresses and paths could read this machine's files, or run a build."""
+    lines = [line.split("#", 1)[0].strip() for line in re.sub(r"\\\r?\n", " ", text).splitlines()]
+    wanted = [line for line in lines if line]
+    if len(wanted) > _MOST_PACKAGES:
+        raise InvalidRequest(f"{REQUIREMENTS} names {_MOST_PACKAGES} packages at most.", "strategy_file")
+    for line in wanted:
+        if not _PACKAGE.fullmatch(line) or _ARCHIVE.fullmatch(line):
+            words = (
+                f"{REQUIREMENTS}: {line[:80]!r} is not a package with a version, such as requests==2.32.3."
+            )
+            raise InvalidRequest(words, "strategy_file")
 
 
 def _unpacked(content: bytes) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.timeout(300)
 MAIN = "import os, sys; print(sys.argv[1:], os.getcwd(), sys.prefix, 'marker' in sys.path)"
 
 
@@ -48,7 +49,6 @@ def everything(home: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in home.rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.campaign
 def test_a_fresh_clone_is_prepared_once_and_runs_from_anywhere(clone: Path, tmp_path: Path) -> None:
     first = manage(clone, "hello", "--x", "1", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -61,7 +61,6 @@ def test_a_fresh_clone_is_prepared_once_and_runs_from_anywhere(clone: Path, tmp_
     assert "False" in second.stdout, "somebody else's PYTHONPATH must not reach us"
 
 
-@pytest.mark.campaign
 def test_a_half_made_environment_is_repaired(clone: Path) -> None:
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "python").write_text("#!/bin/false\n")
@@ -73,7 +72,6 @@ def test_a_half_made_environment_is_repaired(clone: Path) -> None:
     assert again.returncode == 0 and "Installing" in again.stderr and "Preparing" not in again.stderr
 
 
-@pytest.mark.campaign
 def test_what_cannot_be_installed_is_said_and_tried_again(clone: Path) -> None:
     wheel = clone / "missing_one-1.0-py3-none-any.whl"
     (clone / "requirements.txt").write_text(f"missing_one @ {wheel.as_uri()} --hash=sha256:{'0' * 64}\n")

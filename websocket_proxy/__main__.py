@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import config
 from config import Settings
+from services import pulse
 from services.bus import open_bus
 from websocket_proxy.forwarder import Forwarder
 
@@ -86,7 +87,10 @@ async def serve(settings: Settings, platform: Platform) -> int:
         try:
             await server.start(settings.websocket_host, settings.websocket_port)
             log.info("websocket serves host=%s port=%s", settings.websocket_host, server.port)
-            await stop.wait()
+            while not stop.is_set():
+                pulse.beat()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pulse.EVERY)
         finally:
             await feeds.stop()
             await server.stop()
@@ -97,6 +101,7 @@ def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -
     """What the server is made of, from the platform."""
     from broker import catalog
     from services.addresses import Proxies
+    from services.bans import Bans
     from websocket_proxy.access import PlatformAccess
     from websocket_proxy.parts import Parts
 
@@ -117,6 +122,7 @@ def parts(settings: Settings, platform: Platform, threads: ThreadPoolExecutor) -
         brokers=catalog.names(),
         origins=origins(settings),
         address=address,
+        banned=Bans(platform.databases["platform"], platform.clock),
         threads=threads,
     )
 

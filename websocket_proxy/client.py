@@ -49,6 +49,8 @@ class Host(Protocol):
 
     def stalled(self, client: Client) -> None: ...
 
+    def closed(self, code: int) -> None: ...
+
     async def handle(self, client: Client, raw: bytes) -> None: ...
 
     def now(self) -> float: ...
@@ -201,9 +203,9 @@ class Client(WSListener):
             self.out.clear()
             self._raw.write(data)
 
-    def drain(self) -> None:
-        """Write the newest value of every topic that changed while the socket did not drain."""
-        dirty = self.dirty
+    def drain(self) -> int:
+        """Write the newest value of every topic that changed while the socket did not drain; how many."""
+        dirty, written = self.dirty, 0
         pack = _PACK[self.encoding]
         while dirty and not self.paused_at:
             chunk, size = [], 0
@@ -212,6 +214,8 @@ class Client(WSListener):
                 chunk.append(frame)
                 size += len(frame)
             self._raw.write(pack(chunk))
+            written += len(chunk)
+        return written
 
     def attach(self, outlet: Outlet) -> None:
         if self.slow:
@@ -233,6 +237,7 @@ class Client(WSListener):
         if self.closing:
             return
         self.closing = True
+        self.host.closed(code)
         self.host.left(self)
         self._room.set()
         if self._work is not None and self._work is not asyncio.current_task():

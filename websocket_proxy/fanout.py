@@ -22,7 +22,7 @@ from websocket_proxy.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
-BELLS: Final = (b"broker|", b"order|", b"job|", b"log|", b"login|", b"account|")
+BELLS: Final = (b"broker|", b"order|", b"job|", b"log|", b"login|", b"account|", b"alert|")
 _AT_ONCE: Final = 1000
 _BEHIND: Final = 20
 _SAFETY: Final = 0.1
@@ -45,6 +45,7 @@ class Fanout:
         self.last: dict[bytes, tuple[float, bytes]] = {}
         self.fast: set[Client] = set()
         self.slow: set[Client] = set()
+        self.heard = self.frames = self.stalls = 0
         self._flush_due = False
         self._full = 0
         self._safety: asyncio.TimerHandle | None = None
@@ -83,6 +84,7 @@ class Fanout:
         client.hold = min(max(client.hold * 2, _SHORTEST_HOLD), _LONGEST_HOLD) if again else _SHORTEST_HOLD
         client.slow_until = now + client.hold
         client.slow = True
+        self.stalls += 1
         self.fast.discard(client)
         self.slow.add(client)
         for outlet in client.held.values():
@@ -114,8 +116,9 @@ class Fanout:
             self._catch_up()
             return
         receive, topics, last, now = self._socket.recv, self.subscriptions.topics, self.last, self._now()
+        taken = 0
         with contextlib.suppress(zmq.Again):
-            for _ in range(_AT_ONCE):
+            for taken in range(_AT_ONCE):  # noqa: B007 (counted afterwards)
                 parts = receive(zmq.NOBLOCK).split(b"\0", 2)
                 if len(parts) == 3:
                     topic, _, data = parts
@@ -125,9 +128,11 @@ class Fanout:
                 else:
                     self._on_bell(parts[0], parts[1] if len(parts) == 2 else b"")
             self._full += 1
+            self.heard += _AT_ONCE
             self._loop.call_soon(self._readable)
             self.schedule()
             return
+        self.heard += taken
         self._full = 0
         self.schedule()
 
@@ -146,6 +151,7 @@ class Fanout:
         except zmq.Again:
             log.warning("the fan-out was behind and passed on only the newest ticks")
             self._full = 0
+        self.heard += len(newest)
         for topic, data in newest.items():
             self.last[topic] = (now, data)
             for outlet in self.subscriptions.topics.get(topic, ()):
@@ -162,6 +168,7 @@ class Fanout:
         self._flush_due = False
         for client in tuple(self.fast):
             if client.out:
+                self.frames += len(client.out)
                 client.flush()
         if self.slow:
             self._flush_slow()
@@ -170,6 +177,6 @@ class Fanout:
         now = self._now()
         for client in tuple(self.slow):
             if not client.paused_at:
-                client.drain()
+                self.frames += client.drain()
                 if not client.paused_at and now >= client.slow_until:
                     self._recovered(client, now)

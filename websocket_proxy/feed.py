@@ -69,6 +69,8 @@ class Feeds(Protocol):
 
     def apply(self, feed: str, orders: Sequence[Order]) -> None: ...
 
+    def catch_up(self, feed: str) -> None: ...
+
 
 class _Open:
     """One feed's present state."""
@@ -206,6 +208,8 @@ class FeedHub:
     def _tell(self, feed: str, known: _Open, state: str, words: str) -> None:
         if known.told != state:
             known.told = state
+            if state == "live":
+                self._spawn(self._run(self._feeds.catch_up, feed))
             self._publisher.state(FeedState(feed, _account(feed), state, int(time.time() * 1000), words))
 
     # -- inside

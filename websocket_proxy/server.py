@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -17,6 +18,7 @@ from picows import (
 )
 
 from services.bus import Bus
+from services.snapshot import StreamStats
 from websocket_proxy import messages
 from websocket_proxy.access import Identity
 from websocket_proxy.client import LARGEST_MESSAGE, SEND_BUFFER, Client
@@ -36,6 +38,8 @@ _LAG: Final = 0.5
 _TELL: Final = 0.1
 _LOOK: Final = 2.0
 _FORGET: Final = 60.0
+_BANS: Final = 1.0
+_BANNED: Final = (4403, "this address is not served")
 _GOODBYE: Final = 1.0
 
 
@@ -49,12 +53,13 @@ class Server:
         self.now = self._loop.time
         self.clients: set[Client] = set()
         self.waiting: set[Client] = set()
+        self.closes: Counter[int] = Counter()
         self._accounts: dict[int, set[Client]] = {}
         self._pending: dict[Client, set[tuple[str, str]]] = {}
         self.states = FeedStates(self.now, self._feed_changed)
         self.fanout = Fanout(bus, self._bell, self.now)
         self.desks = OrderDesks(parts.events, parts.threads)
-        self.snapshots = SnapshotServer(bus, self.fanout, self.states.is_live, self.now)
+        self.snapshots = SnapshotServer(bus, self.fanout, self.states.is_live, self.now, self.stats)
         self._verbs = Verbs(
             Wants(
                 access=parts.access,
@@ -76,7 +81,8 @@ class Server:
 
     # -- life
     async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError when the port stays taken for two seconds."""
+        """Listen. Raises OSError when the port stays taken for two seconds, DatabaseError when bans cannot be read."""
+        await self._loop.run_in_executor(self._parts.threads, self._parts.banned.look)
         for attempt in range(8):
             try:
                 self._server = await ws_create_server(
@@ -102,6 +108,7 @@ class Server:
         ):
             self._tasks.append(self._loop.create_task(self._repeat(every, work)))
         self._tasks.append(self._loop.create_task(self._recheck_forever()))
+        self._tasks.append(self._loop.create_task(self._shut_out_forever()))
 
     @property
     def port(self) -> int:
@@ -152,9 +159,30 @@ class Server:
         raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         peer = raw.get_extra_info("peername")
         client.address = self._parts.address(str(peer[0]) if peer else "", transport.request.headers)
+        if self._parts.banned.covers(client.address):
+            client.close(*_BANNED)
+            return
         client.ping_at = self.now() + self._limits.ping_every
         self.clients.add(client)
         self.waiting.add(client)
+
+    def closed(self, code: int) -> None:
+        """A socket was closed by us, with this code."""
+        self.closes[code] += 1
+
+    def stats(self) -> StreamStats:
+        """What `/metrics` tells of this role."""
+        return StreamStats(
+            clients=len(self.clients),
+            unauthenticated=len(self.waiting),
+            slow=len(self.fanout.slow),
+            topics=len(self.fanout.subscriptions),
+            bus_messages=self.fanout.heard,
+            frames=self.fanout.frames,
+            stalls=self.fanout.stalls,
+            closes=dict(self.closes),
+            feeds=self.states.words(),
+        )
 
     def left(self, client: Client) -> None:
         self.clients.discard(client)
@@ -207,6 +235,22 @@ class Server:
             except Exception:
                 log.exception("credentials could not be looked at again")
 
+    async def _shut_out_forever(self) -> None:
+        """Hear of bans: the list is read in a thread, and when it changed, who is here is held against it there."""
+        banned, threads = self._parts.banned, self._parts.threads
+        while True:
+            await asyncio.sleep(_BANS)
+            try:
+                if await self._loop.run_in_executor(threads, banned.look):
+                    here = {client.address for client in self.clients}
+                    out = await self._loop.run_in_executor(
+                        threads, lambda here=here: set(filter(banned.covers, here))
+                    )
+                    for client in [client for client in self.clients if client.address in out]:
+                        client.close(*_BANNED)
+            except Exception:
+                log.exception("bans could not be read; those of the last look hold")
+
     async def recheck(self, clients: Iterable[Client]) -> None:
         """Close sockets whose key or session no longer holds; move those whose account has another feed now."""
         known = {(c.identity, c.address) for c in clients if c.identity is not None}
@@ -238,6 +282,11 @@ class Server:
             self.states.hear(payload)
         elif kind in ("order", "account") and which.isascii() and which.isdigit():
             self._account_bell(kind, int(which))
+        elif kind == "alert":
+            for client in self.clients:
+                identity = client.identity
+                if identity is not None and identity.is_page and str(identity.user_id) == which:
+                    self._pending.setdefault(client, set()).add((kind, ""))
         else:
             for client in self.clients:
                 if f"{kind}|{which}|" in client.watched:

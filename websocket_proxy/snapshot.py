@@ -13,7 +13,7 @@ import zmq
 
 from domain.model import StreamMode
 from services.bus import Bus
-from services.snapshot import Answer, Ask, Entry
+from services.snapshot import STATS, Answer, Ask, Entry, StreamStats
 from services.tick_bus import Topic
 from websocket_proxy.fanout import Fanout
 
@@ -31,9 +31,15 @@ class SnapshotServer:
     """Runs on the loop that made it, until `stop`."""
 
     def __init__(
-        self, bus: Bus, fanout: Fanout, is_live: Callable[[str], bool], now: Callable[[], float]
+        self,
+        bus: Bus,
+        fanout: Fanout,
+        is_live: Callable[[str], bool],
+        now: Callable[[], float],
+        stats: Callable[[], StreamStats],
     ) -> None:
         """`is_live(feed)` decides whether a quiet instrument's last tick is still true."""
+        self._stats = stats
         self._socket = bus.bind(zmq.ROUTER, bus.addresses.snapshot)
         self._fanout = fanout
         self._is_live = is_live
@@ -64,6 +70,9 @@ class SnapshotServer:
         with contextlib.suppress(zmq.Again):
             while True:
                 peer, *rest = self._socket.recv_multipart(zmq.NOBLOCK)
+                if rest[-1:] == [STATS]:
+                    self._socket.send_multipart([peer, _encode(self._stats())], zmq.NOBLOCK)
+                    continue
                 try:
                     ask = _decoder.decode(rest[-1])
                 except (msgspec.MsgspecError, IndexError):

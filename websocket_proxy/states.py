@@ -56,6 +56,10 @@ class FeedStates:
                 self._states[feed] = (gone, heard_at)
                 self._changed(feed)
 
+    def words(self) -> dict[str, str]:
+        """Feed -> how it is."""
+        return {feed: state.state for feed, (state, _) in self._states.items()}
+
     def is_live(self, feed: str) -> bool:
         return self.state(feed).state == "live"
 

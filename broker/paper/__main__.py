@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
+from typing import NamedTuple
 
 import zmq
 
 import config
 from broker.paper.live import LiveFeeds
+from broker.paper.market import Market
+from broker.paper.recordings import read_recordings
 from broker.paper.server import assemble
 from broker.paper.settlement import Lookup
 from broker.paper.simulated import SEED, SimulatedMarket
@@ -21,8 +24,11 @@ from commands.locks import AlreadyRunning, hold
 from config import Settings, SystemClock
 from database.engine import Database, open_database
 from database.paper_ledger import PaperLedger
+from domain.calendar import Calendar
+from domain.clock import IST, Clock
 from domain.market import Tick
 from domain.model import StreamMode
+from services import pulse
 from services.bus import Bus
 from services.event_bus import EventBus, book_topic
 from services.instruments import Instruments
@@ -34,6 +40,7 @@ log = logging.getLogger(__name__)
 
 FEED = "paper"
 EX_TEMPFAIL = 75
+EX_CONFIG = 78
 _SWITCH = 0.001
 _AT_ONCE = 100_000
 
@@ -58,6 +65,7 @@ class BusPublisher:
             self._events.ring(book_topic(int(account)))
 
     def poll(self) -> list[tuple[str, str, str]]:
+        pulse.beat()
         topics = [change.topic for change in self._ticks.poll() if change.wanted]
         return [(topic.feed, topic.exchange, topic.symbol) for topic in topics]
 
@@ -92,6 +100,14 @@ class BusTicks:
         self._subscriber.close()
 
 
+class Stage(NamedTuple):
+    """What paper accounts trade on: markets by feed, the time they show, and the calendar they keep (None: none)."""
+
+    markets: Callable[[], dict[str, Market]]
+    clock: Clock
+    calendar: Callable[[], Calendar] | None = None
+
+
 def main(settings: Settings) -> int:
     """Serve the exchange; EX_TEMPFAIL when another process of this install already does."""
     try:
@@ -100,25 +116,61 @@ def main(settings: Settings) -> int:
         log.error("the paper exchange is already running: %s", error)
         return EX_TEMPFAIL
     sys.setswitchinterval(_SWITCH)
-    clock = SystemClock()
-    database = open_database(settings.database_url, "paper", settings.data_dir)
-    ledger = PaperLedger(database)
-    if not ledger.claim():
-        log.error("the paper exchange is already running on another host")
-        return EX_TEMPFAIL
+    with contextlib.ExitStack() as held:
+        held.callback(lock.close)
+        database = held.enter_context(
+            contextlib.closing(open_database(settings.database_url, "paper", settings.data_dir))
+        )
+        ledger = PaperLedger(database)
+        if not ledger.claim():
+            log.error("the paper exchange is already running on another host")
+            return EX_TEMPFAIL
+        platform = held.enter_context(
+            contextlib.closing(open_database(settings.database_url, "platform", settings.data_dir))
+        )
+        calendar = MarketCalendar(platform, SystemClock())
+        try:
+            stage = stage_of(settings, ledger, calendar)
+        except (OSError, ValueError) as error:
+            log.error("PAPER_REPLAY: %s", error)
+            return EX_CONFIG
+        _serve(settings, ledger, platform, calendar, stage)
+    return 0
+
+
+def stage_of(settings: Settings, ledger: PaperLedger, calendar: MarketCalendar) -> Stage:
+    """The simulated market, or the recording that the settings name. Raises OSError and ValueError."""
+    real = SystemClock()
+    if not settings.paper_replay:
+        return Stage(lambda: {FEED: SimulatedMarket(SEED, real)}, real)
+    shown = read_recordings(settings.replay_paths, calendar.current())
+    clock = shown.clock(real, settings.paper_replay_from, settings.paper_replay_speed, ledger.last_change())
+    log.info(
+        "replaying %d instruments from %s at %g times real time",
+        len(shown.tapes),
+        clock.now().astimezone(IST).isoformat(timespec="seconds"),
+        settings.paper_replay_speed,
+    )
+    return Stage(lambda: {FEED: shown.market(calendar.current(), clock, FEED)}, clock, calendar.current)
+
+
+def _serve(
+    settings: Settings, ledger: PaperLedger, platform: Database, calendar: MarketCalendar, stage: Stage
+) -> None:
+    """Until SIGTERM. Accounts of live feeds have no market while the clock shows recorded time."""
     bus = Bus(settings.data_dir, "exchange", _tcp(settings))
-    publisher = BusPublisher(bus, frozenset({FEED}), clock.monotonic)
-    platform = open_database(settings.database_url, "platform", settings.data_dir)
-    calendar = MarketCalendar(platform, clock)
+    publisher = BusPublisher(bus, frozenset({FEED}), stage.clock.monotonic)
     ticks = BusTicks(bus)
+    live = LiveFeeds(ticks, calendar.current, stage.clock) if stage.calendar is None else None
     server = assemble(
         bus.bind(zmq.ROUTER, bus.addresses.exchange, send=0, receive=0),
         ledger,
-        lambda: {FEED: SimulatedMarket(SEED, clock)},
-        clock,
+        stage.markets,
+        stage.clock,
         publisher,
-        lookup_of(settings, platform, calendar, clock),
-        live=LiveFeeds(ticks, calendar.current, clock),
+        lookup_of(settings, platform, calendar, SystemClock()),
+        live=live,
+        calendar=stage.calendar,
     )
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -127,12 +179,10 @@ def main(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     with contextlib.ExitStack() as open_things:
-        for thing in (platform, database, bus, publisher, ticks):
+        for thing in (bus, publisher, ticks):
             open_things.callback(thing.close)
         log.info("paper exchange serves")
         server.run()
-    lock.close()
-    return 0
 
 
 def lookup_of(settings: Settings, platform: Database, calendar: MarketCalendar, clock: SystemClock) -> Lookup:

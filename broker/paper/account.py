@@ -160,7 +160,7 @@ class Account:
         return max(ZERO, need - self.available - gain) if need > 0 else ZERO
 
     def _cover(self, order: BookedOrder, left: Decimal) -> Decimal:
-        if order.takes_any_price:
+        if order.takes_any_price or not left:
             return left
         earlier = (o for o in order.line.ranked(order.side) if o.takes_any_price or o.number < order.number)
         return max(ZERO, left - sum((o.remaining for o in earlier if o is not order), ZERO))

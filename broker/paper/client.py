@@ -21,6 +21,7 @@ from broker.catalog import manifest
 from broker.interface import Broker, BrokerSession, InstrumentLookup
 from broker.paper import wire
 from domain.clock import Clock
+from domain.conversion import ConvertPosition
 from domain.errors import BadResponse, BrokerUnavailable, InvalidRequest
 from domain.ledger import PaperDay, PaperUpdate
 from domain.market import Candle, Depth, Quote
@@ -172,6 +173,9 @@ class PaperBroker(Broker):
 
     def _cancel(self, wish: CancelOrder) -> Outcome:
         return self._write(wire.Cancel(wish), wish.client_order_id)
+
+    def _convert(self, wish: ConvertPosition) -> Outcome:
+        return self._write(wire.Convert(wish), wish.client_order_id)
 
     def _write(self, request: wire.Write, client_order_id: str) -> Outcome:
         try:

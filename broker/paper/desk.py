@@ -36,6 +36,8 @@ def handle(venue: PaperExchange, archive: Archive, call: wire.Call, now: datetim
             return wire.Told.of(venue.modify(name, request.change, now))
         case wire.Cancel():
             return wire.Told.of(venue.cancel(name, request.wish, now))
+        case wire.Convert():
+            return wire.Told.of(venue.convert(name, request.wish, now))
         case wire.Find():
             return _find(venue, archive, request.client_order_id)
         case wire.Updates():
@@ -82,6 +84,8 @@ def client_order_id(request: wire.Write) -> str:
         case wire.Modify():
             return request.change.client_order_id
         case wire.Cancel():
+            return request.wish.client_order_id
+        case wire.Convert():
             return request.wish.client_order_id
 
 

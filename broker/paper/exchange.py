@@ -13,12 +13,14 @@ from decimal import Decimal
 from broker.paper.account import Account, Fill, Outbox
 from broker.paper.answers import answer_record, no_funds, no_shares, not_working
 from broker.paper.booked import BookedOrder, Line
+from broker.paper.conversion import move
 from broker.paper.hours import Hours
 from broker.paper.market import Market
 from broker.paper.matching import Book, Picture, fills, fires, resting_fill
 from broker.paper.numbers import Numbers
 from broker.paper.rules import FillMode, OrderTerms, Terms, check
 from domain.calendar import AlwaysOpen
+from domain.conversion import ConvertPosition
 from domain.ledger import Amounts, EntryKind, LedgerChanges, PaperAccount, PaperTrade
 from domain.market import Tick
 from domain.model import (
@@ -102,6 +104,16 @@ class PaperExchange:
             wish.client_order_id,
             now,
             lambda account: self._cancel(account, wish, now),
+        )
+
+    def convert(self, name: str, wish: ConvertPosition, now: datetime) -> Outcome:
+        """Hold a part of a position under another product; refused, nothing has moved."""
+        return self._once(
+            name,
+            IntentKind.CONVERT,
+            wish.client_order_id,
+            now,
+            lambda account: self._convert(account, wish, now),
         )
 
     def account(self, name: str, now: datetime) -> Account:
@@ -370,6 +382,15 @@ class PaperExchange:
             return not_working(order)
         self.end(account, order, OrderState.CANCELLED, now)
         return Accepted(order.order_id)
+
+    def _convert(self, account: Account, wish: ConvertPosition, now: datetime) -> Outcome:
+        """Orders that lose the position they were to close must be paid like new ones, or the newest end."""
+        fence = self.hours.fence(wish.instrument.exchange, account.terms, now)
+        outcome = move(account, wish, fence, now)
+        if isinstance(outcome, Accepted):
+            for product in (wish.product, wish.to_product):
+                self.rebalance(account, account.line(wish.instrument, product), now)
+        return outcome
 
     def end(
         self, account: Account, order: BookedOrder, state: OrderState, now: datetime, reason: str = ""

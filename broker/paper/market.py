@@ -20,7 +20,7 @@ ROLL = time(3, 0)
 EXPIRY_TIME = time(15, 30)
 """When contracts of the simulated market stop trading on their expiry date, IST."""
 
-INTERVALS = ("1m", "3m", "5m", "10m", "15m", "30m", "1h", "D")
+INTERVALS = ("1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "3h", "4h", "D")
 
 
 class Market(Protocol):

@@ -2,8 +2,9 @@
 
 Factors (the market, a sector, the underlying's own) are keyed Brownian bridges: over 16 days, then the hours
 of a day, then the minutes of an hour. An underlying's hour is drawn first: its ends are sums of factors, its
-extremes follow the bridge's law. Inside it the minutes are stretched to touch exactly those extremes, and so are
-the looks inside a minute. The high of a day is therefore the largest of its hours, of its minutes and of its
+extremes follow the bridge's law. Inside it the minutes swing less where they would pass those extremes, and are
+stretched to touch them exactly, and so are the looks inside a minute; a path that were cut off instead would stand
+still for minutes. The high of a day is therefore the largest of its hours, of its minutes and of its
 looks alike, and no level has to compute the one below. Day numbers count from 2000-01-01, from 03:00 IST.
 """
 
@@ -77,6 +78,9 @@ class MinutePath(NamedTuple):
     highs: array[float]
     lows: array[float]
     activity: array[float]
+
+
+_LEAST_SWING = 0.35
 
 
 class Paths:
@@ -164,9 +168,12 @@ class Paths:
         whole = self.day(model, day)
         logs = self._mix(model, [self._factor_hour(name, day, hour) for name in self._names(model)])
         words = self._noise.words(f"h{model.key}/{day}/{hour}", 3 * MINUTES)
-        highs, lows = _extremes(logs, model.daily / sqrt(HOURS * MINUTES), words)
         high, low = whole.highs[hour], whole.lows[hour]
-        stretch = _Stretch(logs, max(highs), min(lows), log(high), log(low))
+        ceiling, floor = log(high), log(low)
+        logs = _inside(logs, floor, ceiling)
+        highs, lows = _extremes(logs, model.daily / sqrt(HOURS * MINUTES), words)
+        highs, lows = [min(x, ceiling) for x in highs], [max(x, floor) for x in lows]
+        stretch = _Stretch(logs, max(highs), min(lows), ceiling, floor)
         top = [exp(x) for x in stretch(highs)]
         bottom = [exp(x) for x in stretch(lows)]
         top[highs.index(stretch.high)] = high
@@ -184,7 +191,8 @@ class Paths:
         width = first * model.daily / sqrt(HOURS * MINUTES * (LOOKS - 1))
         steps = self._noise.bridge(f"t{model.key}/{day}/{minute}", LOOKS - 1)
         raw = _between(first, last, steps, width)
-        prices = _touching(raw, hour.highs[at], hour.lows[at], words[LOOKS])
+        high, low = hour.highs[at], hour.lows[at]
+        prices = _touching(_folded(raw, low, high), high, low, words[LOOKS])
         return MinutePath(
             array("d", prices),
             array("d", accumulate(prices, max)),
@@ -209,6 +217,26 @@ class Paths:
             base + sum(w * x for w, x in zip(weights, values, strict=True))
             for values in zip(*factors, strict=True)
         ]
+
+
+def _inside(path: list[float], low: float, high: float) -> list[float]:
+    """The path between the same ends, its swings above and below their straight line each made small enough for
+    low..high, so that it goes on moving with what moved it; folded where they would have to become too small."""
+    first, last, steps = path[0], path[-1], len(path) - 1
+    line = [first + (last - first) * at / steps for at in range(len(path))]
+    swings = [x - y for x, y in zip(path, line, strict=True)]
+    above = min(((high - y) / s for y, s in zip(line, swings, strict=True) if y + s > high), default=1.0)
+    below = min(((low - y) / s for y, s in zip(line, swings, strict=True) if y + s < low), default=1.0)
+    above, below = max(above, _LEAST_SWING), max(below, _LEAST_SWING)
+    return _folded(
+        [y + s * (above if s > 0 else below) for y, s in zip(line, swings, strict=True)], low, high
+    )
+
+
+def _folded(path: list[float], low: float, high: float) -> list[float]:
+    """The path inside low..high: what would pass a border is mirrored in it, so it moves on as much as before."""
+    width = high - low
+    return [x if low <= x <= high else high - abs((x - low) % (2 * width) - width) for x in path]
 
 
 class _Stretch:

@@ -136,7 +136,7 @@ class ReplayMarket:
             return []
         if length >= DAY_SECONDS:
             return [join(pieces, date_stamp(day))]
-        opening = int(self._hours(instrument.exchange, day)[0].timestamp())
+        opening = int(hours_of(self._calendar, instrument.exchange, day)[0].timestamp())
         buckets = groupby(pieces, key=lambda bar: opening + (bar.start - opening) // length * length)
         return [join(bars, start) for start, bars in buckets]
 
@@ -156,18 +156,19 @@ class ReplayMarket:
 
     def _make_day(self, key: InstrumentKey, day: date) -> _Day:
         tape, days = self._tapes[key], self._days[key]
-        moments = list(tape.moments(day, lambda date_: self._hours(key.exchange, date_)))
+        moments = list(tape.moments(day, lambda date_: hours_of(self._calendar, key.exchange, date_)))
         place = bisect_left(days, day)
         previous = tape.close_of(days[place - 1]) if place else moments[0].price
         return _Day(moments, previous)
 
-    def _hours(self, exchange: Exchange, day: date) -> tuple[datetime, datetime]:
-        """Of a day that was recorded though the calendar has it closed, the usual hours of shares."""
-        sessions = self._calendar.sessions(exchange, day)
-        if sessions:
-            return sessions[0][0], sessions[-1][1]
-        midnight = datetime(day.year, day.month, day.day, tzinfo=IST)
-        return midnight + timedelta(hours=9, minutes=15), midnight + timedelta(hours=15, minutes=30)
+
+def hours_of(calendar: TradingDays, exchange: Exchange, day: date) -> tuple[datetime, datetime]:
+    """Of a day that was recorded though the calendar has it closed, the usual hours of shares."""
+    sessions = calendar.sessions(exchange, day)
+    if sessions:
+        return sessions[0][0], sessions[-1][1]
+    midnight = datetime(day.year, day.month, day.day, tzinfo=IST)
+    return midnight + timedelta(hours=9, minutes=15), midnight + timedelta(hours=15, minutes=30)
 
 
 def _tick(instrument: Instrument, day: _Day, number: int) -> Tick:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.errors import InvalidRequest
-from domain.model import CASH, QUOTE_ONLY, Instrument, OrderType, Product, Side
+from domain.model import CASH, QUOTE_ONLY, Exchange, Instrument, OrderType, Product, Side, products_of
 from domain.money import PAISA, on_grid
 from domain.outcomes import Refused
 
@@ -214,9 +214,8 @@ def check(instrument: Instrument, product: Product, terms: OrderTerms) -> Refuse
 def _faults(instrument: Instrument, product: Product, terms: OrderTerms) -> Iterator[Refused]:
     if instrument.exchange in QUOTE_ONLY:
         yield Refused("EXCHANGE", f"{instrument.exchange} is quoted only: it takes no orders")
-    if not products_of(instrument) & {product}:
-        allowed = " or ".join(sorted(products_of(instrument)))
-        yield Refused("PRODUCT", f"{instrument.exchange} takes product {allowed}, not {product}")
+    if (fault := check_product(instrument.exchange, product)) is not None:
+        yield fault
     if not (terms.quantity.is_finite() and terms.disclosed_quantity.is_finite()):
         yield Refused("QUANTITY", "Quantity must be a number")
     elif terms.quantity > _LARGEST or terms.disclosed_quantity > _LARGEST:
@@ -247,11 +246,12 @@ def _price_faults(instrument: Instrument, terms: OrderTerms) -> Iterator[Refused
             yield Refused("TICK", f"{label} must be a multiple of the tick size {instrument.tick_size}")
 
 
-def products_of(instrument: Instrument) -> frozenset[Product]:
-    """The products its exchange takes."""
-    if instrument.exchange in CASH:
-        return frozenset({Product.DELIVERY, Product.INTRADAY})
-    return frozenset({Product.CARRY, Product.INTRADAY})
+def check_product(exchange: Exchange, product: Product) -> Refused | None:
+    """Why nothing is held on an exchange under a product; None when it can be."""
+    allowed = products_of(exchange)
+    if product in allowed:
+        return None
+    return Refused("PRODUCT", f"{exchange} takes product {' or '.join(sorted(allowed))}, not {product}")
 
 
 def margin(

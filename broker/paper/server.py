@@ -29,6 +29,7 @@ from broker.paper.quotes import tick_of
 from broker.paper.reader import MarketReader
 from broker.paper.rules import Terms
 from broker.paper.settlement import Lookup, Timekeeper, underlying_lookup
+from domain.calendar import MarketCalendar
 from domain.clock import Clock
 from domain.errors import InvalidRequest
 from domain.ledger import LedgerChanges, LedgerState, PaperAnswer, PaperDay, PaperUpdate
@@ -160,18 +161,19 @@ class Server:
         batch = self._receive()
         if not batch:
             return
+        changed: set[str] = set()
         try:
             for venue in self._venues.values():
                 self._timekeeper.keep(venue, self._clock.now())
             replies = [(peer, self._answer(call)) for peer, call in batch]
-            self._commit()
+            changed |= self._keep()
         except Exception:
             log.exception("a batch of %d calls was not kept; reading the books again", len(batch))
             self._load()
-            replies = [(peer, self._answer_alone(call)) for peer, call in batch]
+            replies = [(peer, self._answer_alone(call, changed)) for peer, call in batch]
         for peer, payload in replies:
-            if payload is not None:
-                self._socket.send_multipart([peer, payload], zmq.NOBLOCK)
+            self._socket.send_multipart([peer, payload], zmq.NOBLOCK)
+        self._ring(changed)  # after the replies: somebody waits for those
 
     def _receive(self) -> list[tuple[bytes, wire.Call]]:
         batch: list[tuple[bytes, wire.Call]] = []
@@ -209,11 +211,11 @@ class Server:
             return home or asked
         return desk.moved(home, asked, call.account)
 
-    def _answer_alone(self, call: wire.Call) -> bytes:
-        """The second try of a call whose batch failed: with a commit of its own."""
+    def _answer_alone(self, call: wire.Call, changed: set[str]) -> bytes:
+        """The second try of a call whose batch failed: with a commit of its own. Adds to `changed` who has news."""
         try:
             reply = self._answer(call)
-            self._commit()
+            changed |= self._keep()
         except Exception:
             log.exception("a call was not kept account=%s", call.account)
             self._load()
@@ -235,12 +237,15 @@ class Server:
             return wire.reply(call.number, wire.Told.of(outcome_of(known)))
         return wire.reply(call.number, wire.Told.of(Refused("UNAVAILABLE", _SEND_FAILED)))
 
-    def _commit(self) -> None:
-        """Keep what has changed, then ring for the accounts whose orders did."""
+    def _keep(self) -> set[str]:
+        """Make what has changed durable; the accounts whose orders did."""
         changes = self._outbox.take()
         if changes:
             self._ledger.save(changes)
-        for account in {update.account for update in changes.updates}:
+        return {update.account for update in changes.updates}
+
+    def _ring(self, accounts: set[str]) -> None:
+        for account in accounts:
             self._publisher.ring(account)
 
     def _pass_on(self) -> None:
@@ -256,11 +261,12 @@ class Server:
         venues = list(self._venues.items())
         try:
             met = [(feed, self._meet(venue, since, now)) for feed, venue in venues]
-            self._commit()
+            changed = self._keep()
         except Exception:
             log.exception("a step of the market was not kept; reading the books again")
             self._load()
             return
+        self._ring(changed)
         for feed, ticks in met:
             self._show(feed, ticks)
         for feed, venue in venues:
@@ -318,10 +324,12 @@ def assemble(
     lookup: Lookup,
     terms: Terms | None = None,
     live: LiveFeeds | None = None,
+    calendar: Callable[[], MarketCalendar] | None = None,
 ) -> Server:
     """A server from its parts. The engine and the market reads each get markets of their own, by feed.
 
-    `live` makes a market, on exchange hours, of every feed named `<broker>:<account>`; the others never close.
+    `live` makes a market, on exchange hours, of every feed named `<broker>:<account>`; the others keep `calendar`,
+    and never close without one.
     """
     numbers = Numbers(ledger.last_order, ledger.last_trade)
     charge = ChargeBook(facts.rows("charges")).of
@@ -329,7 +337,8 @@ def assemble(
 
     def make(feed: str, outbox: Outbox) -> PaperExchange | None:
         if feed in own:
-            return PaperExchange(own[feed], numbers, terms or Terms(), charge, outbox)
+            own_hours = Hours(calendar) if calendar is not None else None
+            return PaperExchange(own[feed], numbers, terms or Terms(), charge, outbox, own_hours)
         if live is None or ":" not in feed:
             return None
         market, hours = live.market(feed), Hours(live.calendar)

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby, pairwise
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TextIO, TypeVar, cast
 
 from domain.clock import IST
 from domain.market import Candle
@@ -122,6 +122,13 @@ def read_ticks(path: Path) -> list[Moment]:
     return found
 
 
+def opened(path: Path) -> TextIO:
+    """The text of a file, packed or not."""
+    if path.suffix == ".gz":
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8"))
+    return path.open(encoding="utf-8")
+
+
 def _walk(bar: Candle, start: int, length: int) -> Iterator[Moment]:
     """Times in ms; the last moment is a second before the bar's end."""
     rising = bar.close >= bar.open
@@ -134,9 +141,8 @@ def _walk(bar: Candle, start: int, length: int) -> Iterator[Moment]:
 
 
 def _read(path: Path, parse: Callable[[dict[str, str]], Row]) -> list[Row]:
-    packed = path.suffix == ".gz"
     found = []
-    with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8") as file:
+    with opened(path) as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 found.append(parse(row))

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from domain.conversion import ConvertPosition
 from domain.model import CancelOrder, Instrument, ModifyOrder, PlaceOrder
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 
@@ -24,6 +25,10 @@ class Modify(msgspec.Struct, tag=True):
 
 class Cancel(msgspec.Struct, tag=True):
     wish: CancelOrder
+
+
+class Convert(msgspec.Struct, tag=True):
+    wish: ConvertPosition
 
 
 class Find(msgspec.Struct, tag=True):
@@ -102,7 +107,7 @@ class Days(msgspec.Struct, tag=True):
     generation: int = 0
 
 
-Write = Place | Modify | Cancel
+Write = Place | Modify | Cancel | Convert
 Request = (
     Write
     | Find

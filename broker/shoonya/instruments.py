@@ -9,4 +9,4 @@ from domain.model import CASH, Instrument
 
 
 def read(path: Path) -> Iterator[Instrument | BadRow]:
-    return instruments.in_paise(instruments.read(path), CASH)
+    return instruments.read(path, paise=CASH)

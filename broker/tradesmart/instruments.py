@@ -9,5 +9,4 @@ from domain.model import CASH, DERIVATIVES, Instrument
 
 
 def read(path: Path) -> Iterator[Instrument | BadRow]:
-    rows = instruments.read(path, names={"Strike": "StrikePrice"})
-    return instruments.in_paise(rows, CASH | DERIVATIVES)
+    return instruments.read(path, names={"Strike": "StrikePrice"}, paise=CASH | DERIVATIVES)

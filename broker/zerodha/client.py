@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,12 +14,14 @@ import orjson
 from broker import catalog, fields
 from broker.http import Call, Reply
 from broker.interface import BrokerSession, InstrumentLookup, Tokens
+from broker.postback import Postback
 from broker.protection import protected_leg
 from broker.sequence import RestBroker, form
-from broker.zerodha import instruments, login, wire
+from broker.zerodha import instruments, login, postback, wire
 from broker.zerodha.stream import KiteStream
 from domain import market, model
 from domain.clock import Clock
+from domain.conversion import ConvertPosition
 from domain.errors import (
     BadResponse,
     BrokerError,
@@ -53,6 +56,7 @@ class Zerodha(RestBroker):
 
     manifest = catalog.manifest("zerodha")
     stream: ClassVar[type[KiteStream]] = KiteStream
+    no_market_data = frozenset({"PermissionException"})
 
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         super().__init__(session, find, clock)
@@ -72,6 +76,10 @@ class Zerodha(RestBroker):
     @classmethod
     def log_in(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
         return login.log_in(values, urls, clock)
+
+    @classmethod
+    def read_postback(cls, body: bytes) -> Postback:
+        return postback.read(body)
 
     def log_out(self) -> None:
         tokens = self.session.tokens
@@ -179,6 +187,20 @@ class Zerodha(RestBroker):
         other = {fields.text(r, "order_id"): fields.text(r, "variety") for r in rows if r.get("variety")}
         with self._varieties_lock:
             self._varieties = {order_id: name for order_id, name in other.items() if name != _REGULAR}
+
+    # -- conversions
+    def build_convert(self, wish: ConvertPosition, *, carried: bool) -> Call:
+        body = wire.convert_form(wish, carried=carried)
+        return self._call("convert", "PUT", "/portfolio/positions", body=body)
+
+    def parse_converted(self, payload: object) -> bool:
+        if payload is not True:
+            raise ValueError("neither done nor refused")
+        return True
+
+    def fetch_carried(self, wish: ConvertPosition) -> tuple[Decimal, Decimal]:
+        call = self._call("positions", "GET", "/portfolio/positions")
+        return self.read(call, lambda payload: wire.parse_carried(payload, wish))
 
     # -- triggers
     def _place_gtt(self, wish: model.PlaceGtt) -> Outcome:

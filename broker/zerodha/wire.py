@@ -16,6 +16,7 @@ from broker.codes import CodeTable
 from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
 from domain import market, model
+from domain.conversion import ConvertPosition
 from domain.model import CASH, Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({side: side.value for side in Side})
@@ -102,6 +103,19 @@ def margin_row(order: model.PlaceOrder) -> dict[str, object]:
         "quantity": float(order.quantity),
         "price": float(order.price or 0),
         "trigger_price": float(order.trigger_price or 0),
+    }
+
+
+def convert_form(wish: ConvertPosition, *, carried: bool) -> dict[str, str]:
+    """The side is the position's. Source: kiteconnect 5.2.2 `convert_position`, read 2026-11-25."""
+    return {
+        "exchange": wish.instrument.broker_exchange,
+        "tradingsymbol": wish.instrument.broker_symbol,
+        "transaction_type": SIDE.write(wish.side),
+        "position_type": "overnight" if carried else "day",
+        "quantity": str(int(wish.quantity)),
+        "old_product": PRODUCT.write(wish.product),
+        "new_product": PRODUCT.write(wish.to_product),
     }
 
 
@@ -220,6 +234,19 @@ def _position(row: Row, find: InstrumentLookup) -> model.Position:
         unrealised=unrealised,
         contract_value=multiplier,
     )
+
+
+def parse_carried(payload: object, wish: ConvertPosition) -> tuple[Decimal, Decimal]:
+    """Units carried and opened today, of the net row of a position; 0 and 0 where there is none.
+
+    `overnight_quantity` is what came over, signed. Source: https://kite.trade/forum/discussion/9835, read 2026-11-25.
+    """
+    named = (wish.instrument.broker_exchange, wish.instrument.broker_symbol, wish.product.value)
+    for row in fields.rows(fields.row(payload).get("net")):
+        if (row.get("exchange"), row.get("tradingsymbol"), row.get("product")) == named:
+            whole = fields.decimal(row, "quantity") * wish.side.sign
+            return rows.carried(whole, fields.decimal(row, "overnight_quantity") * wish.side.sign)
+    return Decimal(0), Decimal(0)
 
 
 def parse_holding(row: Row, find: InstrumentLookup) -> model.Holding:

@@ -13,7 +13,7 @@ from domain.model import Exchange, OrderType, Product, Side
 from restx_api.fields import records
 from restx_api.fields.base import EXCHANGES, Action, Choice, Keyed, Lenient, Number, Text, label, symbol
 from restx_api.fields.orders import whole_unless_crypto
-from restx_api.fields.shapes import NUMBER, STRING, array, data, obj, one_of, sandboxed, success
+from restx_api.fields.shapes import INTEGER, NUMBER, STRING, array, data, obj, one_of, sandboxed, success
 from services.triggers import GttRequest, Trigger
 
 _PRICES = ("triggerprice_sl", "triggerprice_tg", "stoploss", "target")
@@ -141,7 +141,8 @@ def row(trigger: Trigger) -> dict[str, Any]:
     }
 
 
-KEPT = sandboxed(success({}, {"trigger_id": STRING}))
+KEPT = sandboxed(success({"trigger_id": STRING}))
+PLACED = sandboxed(success({}, {"trigger_id": STRING, "message": STRING, "pending_order_id": INTEGER}))
 _LEG = obj(
     {
         "action": one_of("BUY", "SELL"),

@@ -23,7 +23,8 @@ from restx_api.fields.shapes import (
     sandboxed,
     success,
 )
-from services.orders import OrderTerms, Swept
+from services.orders import OrderTerms
+from services.sweeps import Swept
 from services.triggers import Exits, read_level
 
 PRICE_TYPES = tuple(kind.value for kind in OrderType)
@@ -241,6 +242,7 @@ PLACED = sandboxed(
         {"status": one_of("success", "pending")},
         {
             **dict.fromkeys(("orderid", "message", "state"), STRING),
+            **dict.fromkeys(("orderids", "exit_trigger_ids"), array(STRING)),
             "pending_order_id": INTEGER,
         },
     )

@@ -70,11 +70,14 @@ def basket_requests(given: dict[str, Any]) -> list[OrderRequest]:
 def outcome(placed: Placed) -> dict[str, Any]:
     """What became of one order among several."""
     if placed.state == "accepted":
-        return {"status": "success", "orderid": placed.order_id}
+        more = {"orderids": list(placed.order_ids)} if placed.order_ids else {}
+        return {"status": "success", "orderid": placed.order_id, **more}
     if placed.state == "refused":
         kept = {"orderid": placed.order_id} if placed.order_id else {}
         return {"status": "error", "message": placed.message, **kept}
-    return {"status": "pending", "orderid": placed.order_id, "message": placed.message}
+    more = {"orderids": list(placed.order_ids)} if placed.order_ids else {}
+    status = "success" if placed.state == "partial" else "pending"
+    return {"status": status, "orderid": placed.order_id, "message": placed.message, **more}
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, int]:
@@ -122,7 +125,7 @@ def split(legs: Legs, total: Decimal, size: int) -> dict[str, Any]:
 
 
 OUTCOME = {"status": one_of("success", "error", "pending")}
-_TOLD = {"orderid": STRING, "message": STRING}
+_TOLD = {"orderid": STRING, "message": STRING, "orderids": array(STRING)}
 SUMMARY = obj({"total": INTEGER, "success": INTEGER, "failed": INTEGER})
 CHILD = obj({**OUTCOME, "order_num": INTEGER, "quantity": NUMBER}, _TOLD)
 QUEUED = {"message": STRING, "pending_order_id": INTEGER}

@@ -11,6 +11,7 @@ from typing import Any
 from broker import catalog
 from broker.interface import Broker
 from broker.paper.rules import Terms
+from domain.conversion import ConvertPosition
 from domain.errors import BrokerUnavailable
 from domain.ledger import PaperDay
 from domain.market import Candle, Depth, DepthLevel, Quote
@@ -92,7 +93,7 @@ class Books:
         default_factory=lambda: Funds(available=Decimal("8423107.50"), used=Decimal("718204.50"))
     )
     answers: list[Outcome] = field(default_factory=list)
-    sent: list[PlaceOrder | ModifyOrder | CancelOrder] = field(default_factory=list)
+    sent: list[PlaceOrder | ModifyOrder | CancelOrder | ConvertPosition] = field(default_factory=list)
     terms: Terms = field(default_factory=Terms)
     days: list[PaperDay] = field(default_factory=list)
     generation: int = 1
@@ -146,6 +147,19 @@ class HandBroker(Broker):
         self.books.sent.append(wish)
         self._swap(wish.order_id, state=OrderState.CANCELLED)
         return Accepted(wish.order_id)
+
+    def _convert(self, wish: ConvertPosition) -> Outcome:
+        self.books.sent.append(wish)
+        answer = self.books.answers.pop(0) if self.books.answers else None
+        if isinstance(answer, Refused | Ambiguous):
+            return answer
+        for at, row in enumerate(self.books.positions):
+            if (row.symbol, row.product) == (wish.instrument.symbol, wish.product):
+                units = wish.quantity * wish.side.sign
+                self.books.positions[at] = replace(row, quantity=row.quantity - units)
+                self.books.positions.append(replace(row, quantity=units, product=wish.to_product))
+                break
+        return Accepted(wish.client_order_id)
 
     def _swap(self, order_id: str, **changes: Any) -> None:
         self.books.orders = [

@@ -20,7 +20,7 @@ from database import migrate
 from domain.model import Mode
 from restx_api import api
 from services import platform as wiring
-from services.accounts import Account
+from services.accounts import Account, Role
 from services.platform import Platform, build_platform
 from tests.blueprints.broker import MASTER, Books, HandBroker
 
@@ -112,7 +112,7 @@ class Stage:
     def owner(self, name: str = "asha") -> Visitor:
         """A visitor who has signed in; the user is made on the first call."""
         if not any(user.name == name for user in self.accounts.users()):
-            self.accounts.add_user(name, PASSWORD, admin=name == "asha")
+            self.accounts.add_user(name, PASSWORD, role=Role.ADMIN if name == "asha" else Role.TRADER)
         visitor = self.visitor()
         answer = visitor.post("/login", username=name, password=PASSWORD)
         assert answer.status_code == 303, answer.text

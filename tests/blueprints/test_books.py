@@ -188,3 +188,40 @@ def test_a_panel_is_fetched_alone(stage: Stage, owner: Visitor) -> None:
     assert 'hx-get="/orders?state=open&amp;part=panel"' in owner.get("/orders?state=open").text
     assert "part=panel" not in panel
     assert "Always open" in owner.get("/shell/status").text
+
+
+def test_positions_stand_in_groups_with_their_own_totals(stage: Stage, owner: Visitor) -> None:
+    """Each group sums its own rows; a group whose part is not known shows no sum."""
+    stage.books.positions = [
+        position(unrealised=Decimal(555), realised=Decimal(0)),
+        position(symbol="SBIN", product=Product.DELIVERY, unrealised=Decimal(-55), realised=Decimal(5)),
+        position(symbol="INFY", product=Product.DELIVERY, unrealised=None, realised=Decimal(1)),
+    ]
+    page = owner.get("/positions?group=product").text
+    heads = [part.split("<")[0] for part in page.split('<tr class="group"><td></td><td data-c="l">')[1:]]
+    assert heads == ["CNC, 2 open", "MIS, 1 open"]
+    assert rows(page) == ["SBIN", "INFY", "RELIANCE"]
+    assert 'data-total-pnl="group-2"' in page and 'data-total-pnl="group-1"' not in page
+    stage.books.trades = [
+        Trade(
+            trade_id="1",
+            order_id="1",
+            symbol="RELIANCE",
+            exchange=Exchange.NSE,
+            side=Side.BUY,
+            product=Product.INTRADAY,
+            quantity=Decimal(100),
+            price=Decimal("1531.45"),
+            traded_at=NOON,
+            strategy="orb",
+        )
+    ]
+    page = owner.get("/positions?group=strategy&part=panel").text
+    assert "orb, 1 open" in page and "Carried over, 2 open" in page
+    for way in ("underlying", "exchange", "nonsense", ""):
+        assert len(rows(owner.get(f"/positions?group={way}").text)) == 3
+
+
+def test_the_dashboard_asks_go_or_no_go(owner: Visitor) -> None:
+    page = owner.get("/dashboard").text
+    assert 'hx-get="/operate/checks?part=panel"' in page and 'href="/operate/checks"' in page

@@ -24,12 +24,13 @@ PUBLIC = {
     "assets.built",
     "pages_static.icon",
     "pages_static.old_icon",
+    "metrics.metrics",
 }
 """Endpoints that answer strangers; each of them either shows nothing private or sends them to the sign-in page."""
 
 
-KEYED = {"webhooks.strategy", "webhooks.chartink"}
-"""Doors of programs: a secret in the address stands for a session and a token, and no cookie is read."""
+KEYED = {"webhooks.strategy", "webhooks.chartink", "webhooks.postback", "broker_return.returned"}
+"""No session and no token are asked: a secret in the address stands for them, or nothing is read and nothing done."""
 
 
 def page_rules(stage: Stage) -> Iterator[Rule]:

@@ -1,12 +1,18 @@
 """Pages that show how the server does."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
+from blueprints import operate
 from domain.ledger import PaperDay
+from domain.model import Mode
 from domain.outcomes import Ambiguous
+from services.gtt_differences import GttDifference
+from services.order_stages import OrderStages
+from services.reconciliation import Report
 from tests.blueprints.broker import order, position
 from tests.blueprints.stage import Stage, Visitor
 
@@ -166,3 +172,60 @@ def test_a_live_account_has_no_paper_page(stage: Stage, owner: Visitor) -> None:
     assert owner.post("/paper/terms", fill="touch").status_code == 400
     assert owner.post("/paper/reset", confirm=account.name).status_code == 400
     assert stage.books.generation == 1
+
+
+def sample(text: str, name: str) -> float:
+    """The value of one line of Prometheus's text."""
+    return float(next(line.rsplit(" ", 1)[1] for line in text.splitlines() if line.startswith(name)))
+
+
+def test_prometheus_reads_numbers_and_nobody_else_does(stage: Stage, owner: Visitor) -> None:
+    fields = {"exchange": "NSE", "symbol": "RELIANCE", "action": "BUY", "product": "MIS"}
+    fields |= {"pricetype": "MARKET", "quantity": "10", "idempotency_key": "m1"}
+    assert owner.post("/orders/place", data=fields).status_code == 303
+    platform = stage.platform
+    stages = OrderStages(platform.databases["orders"], platform.databases["logs"], platform.clock)
+    assert (stages.collect(), stages.collect()) == (1, 0)
+    assert (
+        OrderStages(platform.databases["orders"], platform.databases["logs"], platform.clock).collect() == 0
+    )
+    stage.app.extensions["desk"].requests.flush()
+    text = stage.visitor("127.0.0.1").get("/metrics").text
+    assert sample(text, 'openalgo_http_requests_total{method="POST",route="/orders/place",status="303"}') == 1
+    assert sample(text, 'openalgo_http_seconds_bucket{le="+Inf",route="/orders/place"}') == 1
+    assert sample(text, 'openalgo_orders_settled{broker="paper",outcome="accepted"}') == 1
+    assert sample(text, 'openalgo_order_stage_seconds{broker="paper",quantile="0.99",stage="broker"}') >= 0
+    assert sample(text, 'openalgo_unsettled_orders{state="unknown"}') == 0
+    assert sample(text, "openalgo_stream_up") == 0
+    assert "RELIANCE" not in text and "asha" not in text
+    for address in ("10.0.0.7", "203.0.113.5"):
+        assert stage.visitor(address).get("/metrics").status_code == 404
+        assert owner.client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 404
+
+
+def test_old_order_stages_are_forgotten(stage: Stage, owner: Visitor) -> None:
+    fields = {"exchange": "NSE", "symbol": "RELIANCE", "action": "BUY", "product": "MIS"}
+    fields |= {"pricetype": "MARKET", "quantity": "10", "idempotency_key": "m2"}
+    owner.post("/orders/place", data=fields)
+    platform = stage.platform
+    stages = OrderStages(platform.databases["orders"], platform.databases["logs"], platform.clock)
+    stages.collect()
+    assert len(stages.latest(minutes=60)) == 1
+    stage.clock.sleep(31 * 86_400)
+    stages.collect()
+    assert stages.latest(minutes=60 * 24 * 40) == []
+
+
+def test_gtts_that_differ_at_the_broker_are_shown(
+    stage: Stage, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("gone", "changed", "external", "unanswered")
+    words = {"trigger_id": "G1", "broker_id": "T1", "symbol": "SBIN", "exchange": "NSE", "theirs": ""}
+    found = tuple(GttDifference(kind=kind, ours="SELL 10 at 500", **words) for kind in kinds)
+    report, real = Report(at=datetime.now(UTC), orders=3, gtts=found), operate.caller
+    monkeypatch.setattr(
+        operate, "caller", lambda: replace(real(), account=replace(real().account, mode=Mode.LIVE))
+    )
+    monkeypatch.setattr(type(stage.platform.reconciliation), "state", lambda self, account: (report, []))
+    page = owner.get("/operate/unsettled").text
+    assert "Not in its list" in page and page.count("SELL 10 at 500") == 4

@@ -2,13 +2,16 @@
 
 import io
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from domain.strategies import StrategyState
-from tests.blueprints.stage import PASSWORD, Stage, Visitor
+from database import strategy_alerts as alert_rows
+from domain.strategies import Alert, StrategyState
+from strategies import sandbox
+from tests.blueprints.stage import NOON, PASSWORD, Stage, Visitor
 
 CODE = b'print("hello")\n'
 
@@ -81,6 +84,28 @@ def test_a_bad_upload_is_explained(owner: Visitor, name: str, code: bytes, words
 def test_an_upload_that_is_too_large_is_refused_unread(owner: Visitor) -> None:
     data = {"strategy_name": "Big", "strategy_file": (io.BytesIO(b"#" * (11 << 20)), "x.py")}
     assert owner.post("/python/new", data=data).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/python/new", "/python/upload"])
+def test_a_gigabyte_is_refused_by_its_announced_length(owner: Visitor, path: str) -> None:
+    class Endless(io.RawIOBase):
+        read_bytes = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            Endless.read_bytes += len(buffer)
+            return len(buffer)
+
+    answer = owner.client.post(
+        path,
+        environ_overrides={"wsgi.input": Endless(), "CONTENT_LENGTH": str(1 << 30)},
+        content_type="multipart/form-data; boundary=x",
+        headers={"X-CSRFToken": owner.token()},
+    )
+    assert answer.status_code == 413
+    assert Endless.read_bytes < 1 << 20
 
 
 def test_start_inside_its_window_is_wanted_and_outside_is_armed(stage: Stage, owner: Visitor) -> None:
@@ -229,3 +254,94 @@ def test_exchanges_are_told_with_todays_hours(owner: Visitor) -> None:
     rows = {each["value"]: each for each in body["exchanges"]}
     assert body["default"] == "NSE" and set(rows) >= {"NSE", "MCX", "CRYPTO"}
     assert rows["NSE"]["start_time"] == "09:15" and rows["CRYPTO"]["is_24x7"]
+
+
+def test_alerts_are_told_on_every_page_until_seen(stage: Stage, owner: Visitor) -> None:
+    strategy_id = upload(owner)
+    store, user = stage.platform.databases["platform"], stage.platform.accounts.user_named("asha")
+    alert = Alert(
+        id=0,
+        strategy_id=strategy_id,
+        name="<b>First</b>",
+        at=stage.clock.now(),
+        kind="failed",
+        reason="crash loop: 5 ends in 10 min, last exited 1",
+        tail="before\nValueError: boom",
+    )
+    added = store.write(lambda c: alert_rows.add(c, user.id, alert))
+    assert "1 alert of your strategies" in owner.get("/dashboard").text
+    page = owner.get("/python/alerts").text
+    assert "crash loop" in page and "ValueError: boom" in page and "<b>First</b>" not in page
+    news = owner.get("/python/alerts/news?after=0")
+    assert "stopped working" in news.text and news.headers["X-Newest"] == str(added)
+    assert "crash loop" not in owner.get(f"/python/alerts/news?after={added}").text
+    (row,) = owner.get("/python/api/alerts").get_json()["alerts"]
+    assert (row["kind"], row["seen"], row["last_lines"]) == ("failed", False, ["before", "ValueError: boom"])
+    other = stage.owner("ravi")
+    assert other.get("/python/api/alerts").get_json()["alerts"] == []
+    assert owner.post("/python/alerts/seen").status_code == 303
+    assert "of your strategies" not in owner.get("/dashboard").text
+    assert "crash loop" not in owner.get("/python/alerts/news?after=0").text
+
+
+def test_an_alert_shows_on_the_list_and_leads_to_its_strategy(stage: Stage, owner: Visitor) -> None:
+    """Also when the strategy runs again by now; until it was seen."""
+    first, second = upload(owner), upload(owner, name="Second")
+    assert 'href="/python/alerts"' in owner.get("/python/").text
+    for kind, reason in (("crashed", "exit code 3"), ("failed", "five ends in ten minutes")):
+        alert = Alert(id=0, strategy_id=first, name="First", at=NOON, kind=kind, reason=reason, tail="")
+        stage.platform.databases["platform"].write(lambda c, alert=alert: alert_rows.add(c, 1, alert))
+    for path in ("/python/", "/python/cards"):
+        page = owner.get(path).text
+        told = re.findall(r'href="/python/([^"]+)/runs"[^>]*>(.*?)</a>', page, re.S)
+        assert [strategy_id for strategy_id, _ in told] == [first] and second in page
+        assert "stopped working" in told[0][1] and "five ends in ten minutes" in told[0][1]
+    assert re.search(r'href="/python/alerts"[^>]*>Alerts <span class="count">2<', owner.get("/python/").text)
+    assert "changed:alert from:body" in owner.get("/python/").text
+    owner.post("/python/alerts/seen")
+    assert "/runs" not in owner.get("/python/").text
+
+
+@pytest.mark.parametrize(("abi", "warns"), [(0, True), (6, False)])
+def test_a_machine_that_does_not_shut_strategies_in_is_warned_of(
+    owner: Visitor, monkeypatch: pytest.MonkeyPatch, abi: int, warns: bool
+) -> None:
+    """Where there is neither Landlock nor a user of its own; before an upload as well as after it."""
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: abi)
+    strategy = upload(owner)
+    for path in ("/python/", "/python/new", "/python/guide", f"/python/{strategy}/settings"):
+        assert ("does not shut strategies in" in owner.get(path).text) is warns, path
+    limits = owner.get(f"/python/{strategy}/settings").text
+    assert (re.search(r"<dt[^>]*>Files</dt><dd><span class=.tag tag-warn", limits) is not None) is warns
+    assert ("Landlock 6: only its own directory" in limits) is not warns
+
+
+@pytest.mark.parametrize("kind", ["always", "manual", "windows"])
+def test_an_upload_says_when_it_runs(stage: Stage, owner: Visitor, kind: str) -> None:
+    """Around the clock without a stop time, too: crypto is never over."""
+    assert f'<option value="{kind}"' in owner.get("/python/new").text
+    form = {"kind": kind, "exchange": "CRYPTO", "start": "09:00", "stop": "16:00", "days": ["mon"]}
+    file = (io.BytesIO(CODE), "first.py")
+    answer = owner.post("/python/upload", data=form, strategy_name="Coins", strategy_file=file)
+    assert answer.status_code == 303
+    (made,) = stage.platform.strategy_host.listed(stage.accounts.caller_of_user(1))
+    assert made.schedule.kind == kind and bool(made.schedule.windows) is (kind == "windows")
+    assert made.next_stop is None
+
+
+def test_a_start_with_real_money_asks_first(stage: Stage, owner: Visitor) -> None:
+    paper = upload(owner, name="On paper")
+    account = stage.live_account("zerodha")
+    owner.post(f"/accounts/{account.id}/choose")
+    live = upload(owner, name="With <money>")
+    ask = "Start With &lt;money&gt; on Family? Its orders are real."
+    assert owner.get("/python/").text.count("Its orders are real.") == 1
+    assert owner.get(f"/python/{live}").text.count(f'data-ask="{ask}"') == 2
+    assert "Its orders are real." not in owner.get(f"/python/{paper}").text
+
+
+def test_an_alert_of_a_deleted_strategy_leads_nowhere(stage: Stage, owner: Visitor) -> None:
+    alert = Alert(id=0, strategy_id="gone_1", name="Gone", at=NOON, kind="crashed", reason="x", tail="")
+    stage.platform.databases["platform"].write(lambda c: alert_rows.add(c, 1, alert))
+    page = owner.get("/python/alerts").text
+    assert "Gone, deleted" in page and 'href="/python/gone_1' not in page

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from database import approvals
 from domain.model import CancelOrder, OrderMode, OrderState
 from tests.blueprints.broker import order, position
 from tests.blueprints.stage import NOON, PASSWORD, Stage, Visitor
@@ -140,3 +141,19 @@ def test_a_position_is_guarded(stage: Stage, owner: Visitor) -> None:
     page = owner.get("/triggers").text
     assert "Exit, OCO" in page and "1,520.00" in page and "1,560.00" in page
     assert owner.get("/triggers/guard?position=NSE:INFY:MIS").status_code == 404
+
+
+def test_every_page_says_how_many_requests_wait(stage: Stage, owner: Visitor) -> None:
+    assert "Action Center</a>." not in owner.get("/dashboard").text
+    owner.post("/accounts/1/order-mode", order_mode="semi_auto")
+    bar = 'hx-get="/action-center/waiting" hx-trigger="changed:orders from:body"'
+    page = owner.get("/dashboard").text
+    assert bar in page and "for a decision" not in page
+    orders = stage.platform.databases["orders"]
+    for kind in ("basket", "smart"):
+        orders.write(lambda c, kind=kind: approvals.park(c, account_id=1, kind=kind, request={}, now=NOON))
+    assert "2 requests of programs wait" in owner.get("/dashboard").text
+    assert "2 requests of programs wait" in owner.get("/action-center/waiting").text
+    assert 'Action Center <span class="count">2</span>' in owner.get("/orders").text
+    owner.post("/action-center/1/reject")
+    assert "1 request of a program waits" in owner.get("/action-center/waiting").text

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from blueprints.places import PLACES
 from domain.model import PlaceOrder
 from domain.outcomes import Refused
 from tests.blueprints.broker import order, position
@@ -179,3 +180,25 @@ def test_the_chain_stands_round_the_money(owner: Visitor) -> None:
     assert "25,950" in page and "26,000" in page and "at the money" in page and "1 Dec" in page
     assert "No options of" in owner.get("/options?underlying=NOBODY").text
     assert owner.get("/options?underlying=NIFTY&exchange=XX").status_code == 200
+
+
+def test_search_finds_pages_by_their_words_too(stage: Stage, owner: Visitor) -> None:
+    def pages(visitor: Visitor, words: str) -> list[str]:
+        found = re.findall(r'href="([^"]+)" tabindex', visitor.get(f"/search?part=palette&q={words}").text)
+        return [path for path in found if not path.startswith("/trade?")]
+
+    assert pages(owner, "kill") == ["/kill"]
+    assert pages(owner, "ban") == ["/settings/security"]
+    assert pages(owner, "log order") == ["/operate/requests"]
+    assert pages(owner, "") == [] and pages(owner, "zzz") == []
+    assert "Nothing for" in owner.get("/search?part=palette&q=zzz").text
+    ravi = stage.owner("ravi")
+    assert pages(ravi, "ban") == [] and pages(ravi, "audit") == ["/settings/audit"]
+    assert 'href="/settings/audit">Audit' in ravi.get("/search?q=audit").text
+
+
+def test_every_place_that_search_offers_opens(owner: Visitor) -> None:
+    for place in PLACES:
+        with owner.client.application.test_request_context():
+            path = place.href
+        assert owner.get(path).status_code == 200, place.name

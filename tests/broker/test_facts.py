@@ -8,7 +8,7 @@ from domain.model import Exchange
 
 def test_every_fact_can_be_read() -> None:
     assert len(facts.securities()) == 3516
-    assert len(facts.underlyings()) == 248
+    assert len(facts.underlyings()) == 270
     assert len(facts.holidays()) > 150
     assert len(facts.sessions()) > 60
     assert len(facts.sectors()) == 50

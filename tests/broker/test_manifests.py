@@ -80,12 +80,19 @@ def test_a_manifest_is_complete(name: str) -> None:
         assert set(packed) <= {field.name for field in manifest.login.fields}
 
 
+def test_the_classes_of_a_house_that_counts_all_calls_together_stay_below_its_limit() -> None:
+    """TradeSmart refuses above 8 a second or 110 a minute, whatever the calls are (brokers/tradesmart.md)."""
+    limits = catalog.manifest("tradesmart").limits
+    assert sum(limits.requests.values()) <= 8
+    assert sum(limits.per_minute.values()) <= 110
+
+
 def test_reading_every_manifest_imports_no_broker() -> None:
     script = (
         "import sys; from broker import catalog;"
         "[catalog.manifest(name) for name in catalog.names()];"
         "bad = [m for m in sys.modules if m.startswith(tuple(f'broker.{n}' for n in catalog.names()))];"
-        "bad += [m for m in ('requests', 'websockets') if m in sys.modules];"
+        "bad += [m for m in ('urllib3', 'websockets') if m in sys.modules];"
         "print(bad)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent)

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from broker.families.noren import instruments as noren
+from broker.shoonya import instruments as shoonya
+from broker.tradesmart import instruments as tradesmart
 from broker.upstox import instruments as upstox
 from broker.zerodha import instruments as kite
 from database.instrument_files import InstrumentFile, build
@@ -350,3 +353,28 @@ def test_noren_derivatives_and_currencies(tmp_path: Path) -> None:
 def test_a_noren_folder_without_masters_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DamagedMaster, match="no \\*_symbols"):
         list(noren.read(tmp_path))
+
+
+CASH_FILE = "Exchange,Token,LotSize,Symbol,TradingSymbol,Instrument,TickSize,\n"
+
+
+@pytest.mark.parametrize("house", [shoonya, tradesmart])
+def test_a_house_that_counts_in_paise_counts_its_indices_so_too(tmp_path: Path, house: ModuleType) -> None:
+    (tmp_path / "NSE_symbols.txt").write_text(
+        f"{CASH_FILE}NSE,3045,1,SBIN,SBIN-EQ,EQ,5,\nNSE,26000,1,Nifty 50,NIFTY INDEX,INDEX,5,\n"
+        "NSE,2277,1,MRF,MRF-EQ,EQ,500,\nNSE,26009,1,Nifty Bank,NIFTY BANK,INDEX,0,\n"
+    )
+    ticks = {row.symbol: row.tick_size for row in house.read(tmp_path)}
+    assert ticks == {
+        "SBIN": Decimal("0.05"), "NIFTY": Decimal("0.05"), "MRF": Decimal(5), "BANKNIFTY": Decimal("0.05")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("house", [shoonya, tradesmart])
+def test_a_file_with_parts_of_a_rupee_is_not_in_paise(tmp_path: Path, house: ModuleType) -> None:
+    """A tick a hundred times too fine would let every price through and put protected ones off the grid."""
+    (tmp_path / "NSE_symbols.txt").write_text(
+        f"{CASH_FILE}NSE,3045,1,SBIN,SBIN-EQ,EQ,0.05,\nNSE,2277,1,MRF,MRF-EQ,EQ,5,\n"
+    )
+    ticks = {row.symbol: row.tick_size for row in house.read(tmp_path)}
+    assert ticks == {"SBIN": Decimal("0.05"), "MRF": Decimal(5)}

@@ -138,6 +138,10 @@ class Desk:
             [{"name": "theme", "value": name, "url": self.page.url or "http://localhost"}]
         )
 
+    def words(self) -> str:
+        """What the page says."""
+        return self.page.locator("body").inner_text()
+
     def close(self) -> None:
         self.context.close()
 

@@ -170,6 +170,33 @@ def test_a_taken_port_is_named(install: Install) -> None:
     assert f"port {port} is taken by process {os.getpid()}" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("APP_KEY=", "APP_KEY is missing"),
+        ("API_RATE_LIMIT=often", "API_RATE_LIMIT"),
+        ("WEBSOCKET_PORT=eight", "WEBSOCKET_PORT"),
+        ("DATABASE_URL=mysql://root:hunter2@localhost/x", "DATABASE_URL"),
+    ],
+)
+def test_a_missing_or_wrong_setting_stops_the_start_and_is_named(
+    install: Install, line: str, named: str
+) -> None:
+    env = install.home / ".env"
+    name = line.split("=")[0]
+    kept = [each for each in env.read_text().splitlines() if not each.startswith(f"{name}=")]
+    env.write_text("\n".join([*kept, line]))
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "commands", "run", "--data-dir", str(install.home), "--port", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode != 0 and named in ran.stderr
+    assert "hunter2" not in ran.stderr and "Traceback" not in ran.stderr
+
+
 def test_a_started_install_touches_nothing_the_second_time(install: Install) -> None:
     install.start()
     install.stop()

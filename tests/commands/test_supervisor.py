@@ -33,7 +33,13 @@ note("started")
 if how == "config": sys.exit(78)
 if how == "broken": sys.exit(3)
 note("up")
-while True: time.sleep(0.05)
+if "--pulse" in sys.argv:
+    from services import pulse
+    pulse.EVERY = 0.1
+    pulse.begin(int(sys.argv[-1]))
+while True:
+    time.sleep(0.05)
+    if "--pulse" in sys.argv: pulse.beat()
 """
 MAIN = """
 import logging, os, sys
@@ -41,10 +47,11 @@ from commands.supervisor import Child, Supervisor
 logging.basicConfig(level="INFO", format="%(message)s")
 home = sys.argv[1]
 def command(name, how): return [sys.executable, home + "/role.py", home, name, how, str(os.getpid())]
-def child(name, how): return Child(name, command(name, how), grace=20 if how == "slow" else 0.5)
+def child(name, how):
+    return Child(name, command(name, how), grace=20 if how == "slow" else 0.5, pulse=how == "beating")
 children = [child(*spec.split(":")) for spec in sys.argv[2:]]
 def ready(): return all(f"up {c.name} " in open(home + "/log").read() for c in children)
-sys.exit(Supervisor(children, ready, lambda: print("ready", flush=True)).run())
+sys.exit(Supervisor(children, ready, lambda: print("ready", flush=True), silence=2.0).run())
 """
 
 
@@ -112,6 +119,35 @@ def test_a_killed_role_is_back_within_a_second(world: World) -> None:
     os.kill(first["b"], signal.SIGKILL)
     assert world.wait(lambda: world.notes("started").count("b") == 2) < 1.0
     assert world.pids()["a"] == first["a"]
+
+
+def test_a_role_that_hangs_is_killed_and_started_again(world: World) -> None:
+    process = world.start("a:beating", "b:good", "c:beating")
+    world.wait(lambda: len(world.notes("up")) == 3)
+    first = world.pids()
+    time.sleep(2.5)
+    assert world.pids() == first, "those that beat, and those that need not, stay"
+    os.kill(first["a"], signal.SIGSTOP)
+    assert world.wait(lambda: world.notes("started").count("a") == 2) > 1.0
+    assert (world.pids()["b"], world.pids()["c"]) == (first["b"], first["c"]) and gone(first["a"])
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None and "a hangs: no sign of life for 2 s" in process.stderr.read()
+    assert process.wait(10) == 0
+
+
+def test_nobody_is_killed_because_the_supervisor_slept(world: World) -> None:
+    process = world.start("a:beating")
+    world.wait(lambda: len(world.notes("up")) == 1)
+    time.sleep(0.5)
+    first = world.pids()
+    for one in (process.pid, first["a"]):
+        os.kill(one, signal.SIGSTOP)
+    time.sleep(5)
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.5)
+    os.kill(first["a"], signal.SIGCONT)
+    time.sleep(2.5)
+    assert world.pids() == first
 
 
 def test_roles_end_with_a_killed_supervisor(world: World) -> None:

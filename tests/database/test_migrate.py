@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 
 from database import migrate, revisions
-from database.engine import FILES
+from database.engine import FILES, open_database
 
 
 def tables(path: Path) -> set[str]:
@@ -123,3 +124,39 @@ def test_on_postgres_a_failing_step_changes_nothing(steps: Path, postgres_url: s
         migrate.upgrade(postgres_url, "logs", tmp_path)
     step(steps, "0002_bad", "0001_first", 'op.execute("CREATE TABLE two (id INTEGER)")')
     assert migrate.upgrade(postgres_url, "logs", tmp_path)
+
+
+def test_people_and_runs_of_the_first_schema_are_kept(tmp_path: Path) -> None:
+    """The administrator stays one, everybody else may trade as before, and no old run waits for a sweep."""
+    first = _at_first_schema(tmp_path)
+    with closing(sqlite3.connect(first)) as connection:
+        for number, (name, admin) in enumerate((("asha", 1), ("ravi", 0)), 1):
+            _fill(connection, "users", id=number, name=name, folded=name, is_admin=admin)
+        _fill(connection, "strategy_runs", id=1)
+        connection.commit()
+    assert migrate.upgrade("", "platform", tmp_path)
+    assert migrate.difference("platform", "", tmp_path) == []
+    with closing(sqlite3.connect(first)) as connection:
+        assert connection.execute("SELECT name, role FROM users ORDER BY id").fetchall() == [
+            ("asha", "admin"),
+            ("ravi", "trader"),
+        ]
+        assert connection.execute("SELECT sweep FROM strategy_runs").fetchall() == [("",)]
+
+
+def _at_first_schema(home: Path) -> Path:
+    """A platform store as the first step makes it."""
+    store = open_database("", "platform", home)
+    with store.engine.connect() as connection:
+        command.upgrade(migrate._config("platform", connection), "0001_first")
+    store.close()
+    return home / "platform.db"
+
+
+def _fill(connection: sqlite3.Connection, table: str, **values: Any) -> None:
+    """Insert a row; columns that are not named and must not be empty get a zero."""
+    for _, name, _, needed, *_ in connection.execute(f"PRAGMA table_info({table})"):
+        if needed and name not in values:
+            values[name] = 0
+    places = ", ".join("?" * len(values))
+    connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", list(values.values()))

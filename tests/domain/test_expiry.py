@@ -74,7 +74,6 @@ def test_commodities(expiries: Expiries) -> None:
     assert text(expiries.futures(MCX, "COPPER", AUGUST)[:2]) == "2026-08-31 2026-09-30"
     assert text(expiries.options(MCX, "COPPER", AUGUST)[:2]) == "2026-08-24 2026-09-23"
     assert text(expiries.futures(MCX, "NICKEL", AUGUST)[:1]) == "2026-08-19"
-    assert expiries.options(MCX, "GOLD", AUGUST) == []
     assert expiries.futures(MCX, "KAPAS", AUGUST) == []
 
 
@@ -106,3 +105,14 @@ def test_a_rule_nobody_knows_is_an_error() -> None:
     row = dict(facts.rows("expiry_rules")[0], rule="now and then")
     with pytest.raises(ValueError, match="now and then"):
         expiry_rule(row)
+
+
+def test_bullion_options_as_the_exchanges_listed_them(expiries: Expiries) -> None:
+    august = date(2025, 8, 14)
+    assert text(expiries.options(MCX, "GOLD", august)) == (
+        "2025-08-29 2025-09-23 2025-10-31 2025-11-26 2025-12-31 2026-01-27 2026-02-27 2026-03-24 2026-04-30 2026-05-27"
+    )
+    assert text(expiries.options(MCX, "SILVER", august)[:4]) == "2025-08-27 2025-09-25 2025-10-28 2025-11-26"
+    assert text(expiries.options(MCX, "SILVERM", august)[:4]) == "2025-08-20 2025-09-25 2025-10-28 2025-11-19"
+    assert text(expiries.options(Exchange.NCO, "SILVERM", august)[:3]) == "2025-08-22 2025-09-23 2025-10-24"
+    assert text(expiries.futures(MCX, "CARDAMOM", august)[:2]) == "2025-08-29 2025-09-30"

@@ -1,83 +1,138 @@
-"""Kills processes while clients trade, then asks what became of every order."""
+"""Kills processes while clients trade on live and paper accounts, then asks what became of every order."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults import campaign, points
+from tests.faults import campaign, points, replay
 from tests.faults.campaign import Report
 from tests.faults.driver import Driver
+from tests.faults.hosted import Hosted
 from tests.faults.world import World
 
 RATE = 20.0
 CLIENTS = 8
+ROLES = ("web", "worker", "exchange")
 _ARMED = 8.0
 
 
+@dataclass(slots=True)
+class Toll:
+    """What the kills did besides orders.
+
+    ready     (what was killed, seconds until ready again)
+    missed    points that were armed and that nothing came by
+    strategy  what was wrong with the hosted strategy, after which kill
+    replay    where the journal and the API differ at the end
+    orphans   processes that outlived the install
+    """
+
+    ready: list[tuple[str, float]] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    strategy: list[str] = field(default_factory=list)
+    replay: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+
+    @property
+    def slowest(self) -> float:
+        return max((seconds for _, seconds in self.ready), default=0.0)
+
+
 class Crashes:
-    """A run of kills. `ready` lists (what was killed, seconds until ready again)."""
+    """A run of kills over one install, which runs a build with armed points (`points.patches`)."""
 
     def __init__(self, world: World, directory: Path, chance: random.Random) -> None:
         """`directory` is where the build was patched to look for armed points."""
         self._world = world
         self._directory = directory
         self._chance = chance
-        self.ready: list[tuple[str, float]] = []
+        self.toll = Toll()
 
-    def run(self, trials: int, seed: int, spacing: float = 0.0) -> Report:
-        """Kill `trials` times under orders; the verdict when all is told."""
+    def run(self, kills: list[str], seed: int, spacing: float = 0.0) -> Report:
+        """Kill these in order under orders, `spacing` seconds apart; the verdict when all is told."""
+        hosted = Hosted(self._world.install)
         drivers = campaign.drivers_of(self._world, seed)
         for driver in drivers:
             driver.learn_prices()
         over = threading.Event()
         begun = time.monotonic()
-        clients = [threading.Thread(target=_trade, args=(driver, over, len(drivers))) for driver in drivers]
-        for client in clients:
-            client.start()
-        try:
-            self._kill_often(trials, spacing)
-        finally:
-            over.set()
-            for client in clients:
-                client.join()
-        return campaign.verdict_of(self._world, drivers, time.monotonic() - begun)
+        with ThreadPoolExecutor(len(drivers)) as pool:
+            trading = [pool.submit(_trade, driver, over, len(drivers)) for driver in drivers]
+            try:
+                for number, what in enumerate(kills):
+                    self._turn(what, spacing if number else 0.0, hosted)
+            finally:
+                over.set()
+            for one in trading:
+                one.result()
+        report = campaign.verdict_of(self._world, drivers, time.monotonic() - begun)
+        self._compare(drivers, hosted)
+        self.toll.strategy += hosted.end()
+        return report
 
-    def _kill_often(self, trials: int, spacing: float) -> None:
-        left: list[str] = []
-        for _ in range(trials):
-            if not left:
-                left = list(points.KILLS)
-                self._chance.shuffle(left)
-            next_at = time.monotonic() + spacing
-            time.sleep(self._chance.uniform(0.2, 1.5))
-            self._kill(left.pop())
-            time.sleep(max(0.0, next_at - time.monotonic()))
+    def _turn(self, what: str, spacing: float, hosted: Hosted) -> None:
+        until = time.monotonic() + spacing
+        self._kill(what)
+        self.toll.strategy += [f"after {what}: {words}" for words in hosted.problems()]
+        time.sleep(max(self._chance.uniform(0.2, 1.5), until - time.monotonic()))
 
     def _kill(self, what: str) -> None:
-        if what in ("web", "worker", "exchange"):
-            pid = self._world.kill(what)
-            self.ready.append((what, self._world.ready_again(what, pid)))
+        before = {role: self._pid(role) for role in ROLES}
+        if what in ROLES:
+            self._world.kill(what)
+        elif not self._armed(what):
+            self.toll.missed.append(what)
             return
-        before = {role: self._pid(role) for role in ("web", "worker")}
-        armed = points.file_of(self._directory, what)
+        since = time.monotonic()
+        died = [what] if what in ROLES else self._died(before)
+        for role in died:
+            self.toll.ready.append((f"{what} ({role})", self._world.ready_again(role, before[role], since)))
+
+    def _armed(self, point: str) -> bool:
+        """Arm a point; whether some process came by and died."""
+        armed = points.file_of(self._directory, point)
         armed.touch()
         until = time.monotonic() + _ARMED
         while armed.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        if armed.exists():
-            armed.unlink(missing_ok=True)
-            return
-        time.sleep(0.3)
-        died = [role for role, pid in before.items() if self._pid(role) != pid]
-        for role in died or ["web"]:
-            self.ready.append((what, self._world.ready_again(role, before[role])))
+        try:
+            armed.unlink()
+        except FileNotFoundError:
+            return True
+        return False
+
+    def _died(self, before: dict[str, int]) -> list[str]:
+        """The roles that run no more as they ran before."""
+        until = time.monotonic() + 5
+        while not (died := [role for role, pid in before.items() if self._pid(role) != pid]):
+            if time.monotonic() > until:
+                raise TimeoutError("a process took its point's file and lives")
+            time.sleep(0.02)
+        return died
 
     def _pid(self, role: str) -> int:
         found = self._world.role(role)
         return 0 if found is None else found.pid
+
+    def _compare(self, drivers: list[Driver], hosted: Hosted) -> None:
+        """Replay the journal, once every account was looked at again."""
+        hosted.look_at_accounts()
+        home = self._world.install.home
+        for driver in drivers:
+            self.toll.replay += replay.problems(home, driver.broker, driver.book())
+
+
+def drawn(trials: int, chance: random.Random) -> list[str]:
+    """What to kill, `trials` times: every role and point as often as another, in any order."""
+    found: list[str] = []
+    while len(found) < trials:
+        found += chance.sample(points.KILLS, len(points.KILLS))
+    return found[:trials]
 
 
 def _trade(driver: Driver, over: threading.Event, accounts: int) -> None:

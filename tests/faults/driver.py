@@ -6,18 +6,24 @@ all others in (exchange, symbol, side, quantity), so that the broker's truth can
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
 
 from tests.faults.ledger import Wish
 
-PRICES = {"INFY": 1480.0, "SBIN": 800.0}
+SYMBOLS = ("INFY", "SBIN", "RELIANCE", "TCS")
 TRIES = 4
+PATIENCE = 4.0
+"""Seconds a client follows a queued order before it does something else."""
+STATUSES = 40
+"""Orders of a campaign that are asked for one by one at its end, of those told another id than the broker's."""
 
 
 class Driver:
@@ -27,20 +33,22 @@ class Driver:
     before  order ids that the broker had before this campaign
     """
 
-    def __init__(self, http: str, broker: str, key: str, seed: int, first: int = 1) -> None:
-        self.broker, self.key, self._first = broker, key, first
+    def __init__(
+        self, http: str, broker: str, key: str, seed: int, first: int = 1, symbols: Sequence[str] = SYMBOLS
+    ) -> None:
+        self.broker, self.key, self._first, self._symbols = broker, key, first, symbols
         self.before: set[str] = set()
         self.wishes: list[Wish] = []
         self._url = f"{http}/api/v1"
         self._random = random.Random(f"{seed}/{broker}")
         self._lock = threading.Lock()
         self._numbers: dict[tuple[str, str], int] = {}
-        self._left = 0
+        self._orders = self._left = 0
         self._prices: dict[str, float] = {}
 
     def learn_prices(self) -> None:
         """Ask for the last prices that orders stand around."""
-        for symbol in PRICES:
+        for symbol in self._symbols:
             answer = self.post("quotes", {"symbol": symbol, "exchange": "NSE"}, 20.0)
             self._prices[symbol] = float(answer["data"]["ltp"])
 
@@ -51,13 +59,16 @@ class Driver:
 
         rate  orders a second of all clients together, 0 for as fast as they are answered
         """
-        self._left = orders
+        self._orders = self._left = orders
         pause = clients / rate if rate else 0.0
-        threads = [threading.Thread(target=self._client, args=(pause, stop)) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(clients) as pool:
+            for client in [pool.submit(self._client, pause, stop) for _ in range(clients)]:
+                client.result()
+
+    @property
+    def progress(self) -> float:
+        """The share of this run's orders that were begun, 0 to 1."""
+        return 1 - self._left / self._orders if self._orders else 0.0
 
     def settle(self, seconds: float) -> float:
         """Ask again for what is pending or unanswered until all is told; seconds that it took, at most `seconds`."""
@@ -75,6 +86,16 @@ class Driver:
         rows: list[dict[str, Any]] = self.post("orderbook", {}, 30.0)["data"]["orders"]
         return rows
 
+    def statuses(self, ids: Iterable[str]) -> list[dict[str, Any]]:
+        """What orderstatus says of some of these orders, each under the id that was asked for."""
+
+        def ask(order_id: str) -> dict[str, Any]:
+            told = self.post("orderstatus", {"strategy": "faults", "orderid": order_id}, 30.0)
+            return {**told.get("data", {"order_status": told.get("message")}), "orderid": order_id}
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(ask, itertools.islice(ids, STATUSES)))
+
     def post(self, path: str, body: dict[str, Any], timeout: float, **headers: str) -> dict[str, Any]:
         answer = requests.post(
             f"{self._url}/{path}", json={"apikey": self.key, **body}, timeout=timeout, headers=headers
@@ -91,9 +112,18 @@ class Driver:
                 self._left -= 1
                 wish, change, hasty = self._next(), self._random.random(), self._random.random()
             self._try(wish, hasty < 0.15)
-            if wish.told == "success" and change < 0.4:
-                self._try(self._change(wish, "cancel" if change < 0.2 else "modify"), hasty < 0.1)
+            self._follow(wish, stop)
+            for kind in _changes(wish, change):
+                if not stop():
+                    self._try(self._change(wish, kind), hasty < 0.1)
             time.sleep(pause)
+
+    def _follow(self, wish: Wish, stop: Callable[[], bool]) -> None:
+        """Ask on while the order waits for its turn, so that it is sent in the storm and not after it."""
+        until = time.monotonic() + PATIENCE
+        while wish.is_queued and time.monotonic() < until and not stop():
+            time.sleep(0.3)
+            self._ask(wish, 40.0)
 
     def _next(self) -> Wish:
         symbol, side = self._random.choice(list(self._prices)), self._random.choice(("BUY", "SELL"))
@@ -139,3 +169,13 @@ class Driver:
         except (requests.RequestException, ValueError):
             return
         wish.answer = told
+
+
+def _changes(placed: Wish, chance: float) -> tuple[str, ...]:
+    """Six orders in ten are changed, half of those ended, some after the other; of pending ones two in ten are ended,
+    which waits for the broker's id."""
+    if chance < 0.2 and placed.told in ("success", "pending"):
+        return ("cancel",)
+    if chance < 0.6 and placed.told == "success":
+        return ("modify",) if chance < 0.45 else ("modify", "cancel")
+    return ()

@@ -3,7 +3,7 @@
 lost        told success (or pending, then success), and the broker never had it
 doubled     the broker had it more than once
 ghost       the broker has an order that nobody wished for
-lie         told error, and the broker took it; or the book shows another end than the broker's
+lie         told error, and the broker took it; or told another order's id; or shown otherwise than the broker has it
 unresolved  still pending a minute after the broker was reachable
 """
 
@@ -43,6 +43,11 @@ class Wish:
         return "none" if self.answer is None else str(self.answer.get("status", "error"))
 
     @property
+    def is_queued(self) -> bool:
+        """Whether it waits for a send slot: nothing was sent yet."""
+        return self.told == "pending" and "order rate" in (self.answer or {}).get("message", "")
+
+    @property
     def order_id(self) -> str:
         return str((self.answer or {}).get("orderid", ""))
 
@@ -75,23 +80,32 @@ class Truth:
 
 def judge(
     wishes: Sequence[Wish], truth: Truth, book: Sequence[dict[str, Any]] | None, verdict: Verdict
-) -> None:
-    """Compare one broker's wishes with its truth; `book` is what our orderbook shows, None to leave it out."""
+) -> dict[str, dict[str, Any]]:
+    """Compare one broker's wishes with its truth; `book` is what our orderbook shows, None to leave it out.
+
+    Returns the broker's orders by the ids that were told of them.
+    """
     there: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for row in truth.orders:
         there[_key(row)].append(row)
+    keys = {row["order_id"]: _key(row) for row in truth.orders}
     names: dict[str, dict[str, Any]] = {}
     for wish in wishes:
-        if wish.kind == "place" and wish.about is not None:
-            rows = there.pop(wish.about, [])
-            _judge_place(wish, rows, verdict)
-            if rows and wish.order_id:
-                names[wish.order_id] = rows[0]
+        if wish.kind != "place" or wish.about is None:
+            continue
+        rows = there.pop(wish.about, [])
+        _judge_place(wish, rows, verdict)
+        told = wish.order_id
+        if told in names or keys.get(told, wish.about) != wish.about:
+            verdict.add("lie", f"{wish.broker} {wish.about}: told {told}, which is another order")
+        elif rows and told:
+            names[told] = rows[0]
     for rows in there.values():
         verdict.add("ghost", f"{rows[0]}")
     _judge_changes(wishes, truth, names, verdict)
     if book is not None:
         _judge_book(names, book, verdict)
+    return names
 
 
 def _key(row: dict[str, Any]) -> Key:
@@ -120,10 +134,14 @@ def _judge_changes(
     )
     for wish in wishes:
         row = names.get(wish.target)
-        if wish.kind == "place" or row is None:
+        if wish.kind == "place":
+            continue
+        words = f"{wish.broker} {wish.kind} of {wish.target}: {wish.answer}"
+        if row is None:  # ended before it was sent, or never received
+            if wish.told == "success" and wish.kind == "modify":
+                verdict.add("lost", f"{words}, which the broker never had")
             continue
         what = (wish.kind, row["order_id"])
-        words = f"{wish.broker} {wish.kind} of {wish.target}: {wish.answer}"
         if arrived[what] > 1:
             verdict.add("doubled", f"{words}, arrived {arrived[what]} times")
         if wish.told in ("pending", "none"):
@@ -146,5 +164,27 @@ def _judge_book(names: dict[str, dict[str, Any]], book: Sequence[dict[str, Any]]
         row = shown.get(told)
         if row is None:
             verdict.add("lost", f"{told} is not in the orderbook; the broker has {there}")
-        elif row["order_status"] != _SHOWN.get(there["state"], "?"):
-            verdict.add("lie", f"{told}: the book says {row['order_status']}, the broker {there}")
+        else:
+            _judge_shown(row, there, verdict)
+
+
+def judge_statuses(
+    names: dict[str, dict[str, Any]], rows: Sequence[dict[str, Any]], verdict: Verdict
+) -> None:
+    """Compare what orderstatus said with the broker's orders by told id."""
+    for row in rows:
+        _judge_shown(row, names[str(row["orderid"])], verdict)
+
+
+def _judge_shown(row: dict[str, Any], there: dict[str, Any], verdict: Verdict) -> None:
+    """One order as our API shows it against the broker's own row."""
+    expected = {
+        "order_status": _SHOWN.get(there["state"], "?"),
+        "exchange": there["exchange"],
+        "symbol": there["symbol"],
+        "action": there["side"],
+        "quantity": there["quantity"],
+        "filled_quantity": there["filled"],
+    }
+    if wrong := {name: row.get(name) for name, value in expected.items() if str(row.get(name)) != value}:
+        verdict.add("lie", f"{row['orderid']}: shown as {wrong}, the broker has {there}")

@@ -22,7 +22,8 @@ def _may_die(path: str) -> None:
     _os.kill(_os.getpid(), _signal.SIGKILL)
 
 """
-_ORDERS = "services/orders.py"
+_ORDERS, _EXCHANGE = "services/orders.py", "broker/paper/server.py"
+_KEEP = "            self._ledger.save(changes)\n"
 _PLACES = {
     "journalled, not sent": (_ORDERS, "            outcome = call()\n", "before"),
     "sent, not settled": (_ORDERS, "            outcome = call()\n", "after"),
@@ -36,6 +37,8 @@ _PLACES = {
         "        for intent in intents:\n            self._settle(intent, book, broker)\n",
         "before",
     ),
+    "paper order taken, not kept": (_EXCHANGE, _KEEP, "before"),
+    "paper order kept, not told": (_EXCHANGE, _KEEP, "after"),
 }
 KILLS = (*_PLACES, "web", "worker", "exchange")
 

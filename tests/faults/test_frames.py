@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +19,6 @@ from bench.ws_client import LoadClient
 from tests.websocket_proxy.world import KEY, OTHER_KEY, World
 from websocket_proxy.limits import Limits
 
-SEED = 20261124
 VERBS = (
     *("authenticate", "auth", "subscribe", "unsubscribe", "unsubscribe_all", "subscribe_orders"),
     *("unsubscribe_orders", "get_broker_info", "get_supported_brokers", "ping", "watch"),
@@ -123,7 +123,9 @@ async def attack(target: World, frames: int, caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.WARNING)
     neighbour = await target.client(OTHER_KEY)
     await neighbour.ask(action="subscribe", symbols=[{"symbol": "INFY", "exchange": "NSE"}], mode=1)
-    attacker = Attacker(target.server.port, SEED)
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    attacker = Attacker(target.server.port, seed)
     attacking = asyncio.create_task(asyncio.to_thread(attacker.go, frames))
     late: list[float] = []
     begun = time.monotonic()
@@ -138,7 +140,7 @@ async def attack(target: World, frames: int, caplog: pytest.LogCaptureFixture) -
     late.sort()
     p99 = late[int(len(late) * 0.99)] * 1000
     verdict = {
-        "seed": SEED,
+        "seed": seed,
         "frames": attacker.sent,
         "sockets": attacker.opened,
         "neighbour_p99_ms": round(p99, 1),
@@ -146,7 +148,7 @@ async def attack(target: World, frames: int, caplog: pytest.LogCaptureFixture) -
     print(json.dumps({**verdict, "answers": attacker.codes}))
     assert attacker.codes.get("SERVER_ERROR", 0) == 0
     assert {"INVALID_JSON", "INVALID_ACTION", "INVALID_MODE", "pong", "subscribe"} <= set(attacker.codes)
-    assert p99 < 50
+    assert p99 < 50 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), "the neighbour had to wait"
     ours = [record for record in caplog.records if record.name.startswith("websocket_proxy")]
     assert len(ours) <= seconds + attacker.opened, [record.getMessage() for record in ours[:5]]
     target.tick("INFY", price=2.0)

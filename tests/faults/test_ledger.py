@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.ledger import Truth, Verdict, Wish, judge
+from tests.faults.ledger import Truth, Verdict, Wish, judge, judge_statuses
 
 ABOUT = ("NSE", "INFY", "BUY", 7)
 
 
 def row(order_id: str = "9", state: str = "OPEN", quantity: int = 7) -> dict[str, Any]:
     return {"order_id": order_id, "exchange": "NSE", "symbol": "INFY", "side": "BUY",
-            "quantity": str(quantity), "state": state}  # fmt: skip
+            "quantity": str(quantity), "filled": "0", "state": state}  # fmt: skip
 
 
 def wish(status: str | None, kind: str = "place", target: str = "") -> Wish:
@@ -66,7 +66,35 @@ def test_a_cancel_is_judged(told: str, arrived: list[str], state: str, wrong: di
     assert verdict([wish("success"), wish(told, "cancel", "9")], [row(state=state)], events) == wrong
 
 
-def test_a_book_that_shows_another_end_is_a_lie() -> None:
+def test_a_change_of_an_order_that_never_was_is_lost() -> None:
+    assert verdict([wish("error"), wish("success", "modify", "9")], []) == {"lost": 1}
+    assert verdict([wish("error"), wish("success", "cancel", "9")], []) == {}
+
+
+def test_another_orders_id_is_a_lie() -> None:
+    twin = Wish("place", "b", "k2", "p", {}, about=("NSE", "SBIN", "SELL", 3), answer=wish("success").answer)
+    rows = [row("9"), {**row("10", quantity=3), "symbol": "SBIN", "side": "SELL"}]
+    assert verdict([wish("success"), twin], rows) == {"lie": 1}
+    assert verdict([twin], rows[1:]) == {}
+
+
+SHOWN = {"orderid": "9", "exchange": "NSE", "symbol": "INFY", "action": "BUY", "quantity": 7,
+         "filled_quantity": 0, "order_status": "open"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "lies"),
+    [
+        ({}, 0),
+        ({"order_status": "cancelled"}, 1),
+        ({"quantity": 8}, 1),
+        ({"filled_quantity": 7}, 1),
+        ({"symbol": "SBIN"}, 1),
+    ],
+)
+def test_a_book_or_status_that_shows_otherwise_is_a_lie(changed: dict[str, Any], lies: int) -> None:
     found = Verdict()
-    judge([wish("success")], Truth([row()], []), [{"orderid": "9", "order_status": "cancelled"}], found)
-    assert found.counts["lie"] == 1
+    names = judge([wish("success")], Truth([row()], []), [{**SHOWN, **changed}], found)
+    assert found.counts["lie"] == lies
+    judge_statuses(names, [{**SHOWN, **changed}], found)
+    assert found.counts["lie"] == 2 * lies

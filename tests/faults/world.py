@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,15 @@ from typing import Any
 import psutil
 import requests
 
+import config
 from bench.install import ROOT, Install
+from broker import catalog
+from domain.model import Mode
+from services.masters import load_master
+from services.platform import build_platform
+from tests.faults import paper
+
+PAPER = "paper"
 
 _LEFT_OUT = shutil.ignore_patterns(
     ".git",
@@ -47,6 +57,10 @@ class Patch:
         if text.count(self.old) != 1:
             raise ValueError(f"{self.path}: found {text.count(self.old)} times: {self.old!r}")
         file.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+SHORT = [Patch("services/reconcile.py", "SHORTEST = 30.0\n", "SHORTEST = 12.0\n")]
+"""For the short forms: an order that no book shows is given up after thrice the longest lag of the storm's books."""
 
 
 def patched_tree(where: Path, patches: list[Patch]) -> Path:
@@ -97,20 +111,25 @@ class Face:
 
 
 class World:
-    """Runs while entered. `keys` are API keys by broker name, each of a live account that is logged in."""
+    """Runs while entered. `keys` are API keys by broker name, each of a live account that is logged in; "paper" is the
+    user's own paper account, when asked for."""
 
-    def __init__(self, home: Path, brokers: tuple[str, ...], seed: int, tree: Path = ROOT) -> None:
+    def __init__(
+        self, home: Path, brokers: tuple[str, ...], seed: int, tree: Path = ROOT, *, on_paper: bool = False
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.install = Build(home / "install", tree)
-        self._home, self._brokers, self._seed = home, brokers, seed
+        self.home, self._brokers, self._seed, self._on_paper = home, brokers, seed, on_paper
         self.faces: dict[str, Face] = {}
         self.keys: dict[str, str] = {}
 
     def __enter__(self) -> World:
         self.install.__enter__()
         try:
-            for name in self._brokers:
-                self._join(name)
+            self.faces = {name: Face(name, self._seed, self.home) for name in self._brokers}
+            self.keys = self._join()
+            if self._on_paper:
+                self.keys[PAPER] = self.install.key
         except BaseException:
             self.__exit__()
             raise
@@ -121,21 +140,30 @@ class World:
             face.stop()
         self.install.stop()
 
-    def _join(self, name: str) -> None:
-        face = self.faces[name] = Face(name, self._seed, self._home)
-        face.control("set_funds", amount=10**13)
-        manage = self.install.manage
-        words = json.dumps(face.announcement)
-        manage("account", "add", name, "--user", "bench", "--broker", name)
-        manage("broker", "login", name, "--user", "bench", "--stdin", words=words)
-        self.keys[name] = manage("apikey", "create", "--user", "bench", "--account", name).strip()
-        answer = requests.post(
-            f"{self.install.http}/api/v1/analyzer/toggle",
-            json={"apikey": self.keys[name], "mode": False},
-            timeout=20,
-        ).json()
-        if answer.get("status") != "success":
-            raise RuntimeError(f"{name} did not go live: {answer}")
+    def _join(self) -> dict[str, str]:
+        """Log a live account of each broker in; their API keys. In this process: a dozen commands would take as long as
+        the campaign."""
+        platform = build_platform(config.load(self.install.home), "tool")
+        accounts, keys = platform.accounts, {}
+        user = accounts.user_named("bench")
+        for name, face in self.faces.items():
+            face.control("set_funds", amount=10**13)
+            account = accounts.add_account(user.id, name, name)
+            login, given = catalog.manifest(name).login, face.announcement["credentials"]
+            urls = {
+                role: str(url)
+                for role, url in face.announcement.items()
+                if role not in ("credentials", "control")
+            }
+            platform.sessions.save_credentials(
+                account, {f.name: given.get(f.name, "") for f in login.fields}, urls
+            )
+            platform.sessions.log_in(account, {f.name: given.get(f.name, "") for f in login.ask})
+            load_master(platform.sessions, platform.instruments, account, lambda stage, done, total: None)
+            accounts.set_mode(accounts.caller_of_user(user.id, account.id, door="cli"), Mode.LIVE)
+            keys[name] = accounts.create_key(user.id, account_id=account.id, name=name)
+        platform.close()
+        return keys
 
     def restart(self, tree: Path) -> None:
         """Stop the platform and start it from another tree over the same data; the simulators go on."""
@@ -143,12 +171,20 @@ class World:
         self.install.tree = tree
         self.install.start()
 
-    def storm(self, plan: list[dict[str, Any]]) -> None:
-        for number, face in enumerate(self.faces.values()):
-            face.control("faults", plan=plan, seed=self._seed + number)
+    def truth(self, name: str) -> dict[str, Any]:
+        """What a broker, or the paper exchange, really has."""
+        if name == PAPER:
+            return paper.truth(self.install.home)
+        found: dict[str, Any] = self.faces[name].control("truth")
+        return found
+
+    def storm(self, plans: dict[str, list[dict[str, Any]]]) -> None:
+        """Put these fault plans in force, by broker."""
+        for number, (name, plan) in enumerate(plans.items()):
+            self.faces[name].control("faults", plan=plan, seed=self._seed + number)
 
     def heal(self) -> None:
-        self.storm([])
+        self.storm({name: [] for name in self.faces})
 
     # -- processes
     def role(self, name: str) -> psutil.Process | None:
@@ -169,24 +205,33 @@ class World:
         found.kill()
         return found.pid
 
-    def ready_again(self, name: str, old: int, patience: float = 60.0) -> float:
-        """Seconds until the role runs under another pid and the web answers. Raises TimeoutError."""
-        begun = time.monotonic()
-        while time.monotonic() - begun < patience:
+    def ready_again(self, name: str, old: int, since: float, patience: float = 60.0) -> float:
+        """Seconds from the moment `since` until the role works under another pid than `old`. Raises TimeoutError."""
+        while time.monotonic() - since < patience:
             found = self.role(name)
-            if found is not None and found.pid != old and self._answers():
-                return time.monotonic() - begun
+            if found is not None and found.pid != old and self._works(name, found.pid):
+                return time.monotonic() - since
             time.sleep(0.1)
         raise TimeoutError(f"{name} did not come back within {patience:.0f} s")
 
-    def _answers(self) -> bool:
+    def _works(self, name: str, pid: int) -> bool:
+        """Whether a worker holds the lease; of the others, whether a paper account's funds can be read."""
+        if name == "worker":
+            return self._lease_holder() == pid
         try:
             answer = requests.post(
-                f"{self.install.http}/api/v1/ping", json={"apikey": self.install.key}, timeout=5
+                f"{self.install.http}/api/v1/funds", json={"apikey": self.install.key}, timeout=5
             )
         except requests.RequestException:
             return False
         return answer.status_code == 200
+
+    def _lease_holder(self) -> int:
+        """The process that holds the worker's lease now, 0 when none does."""
+        with closing(sqlite3.connect(f"file:{self.install.home / 'platform.db'}?mode=ro", uri=True)) as store:
+            query = "select holder from leases where name = 'worker' and until > ?"
+            row = store.execute(query, (int(time.time() * 1e6),)).fetchone()
+        return int(row[0].split(":")[1]) if row else 0
 
     def orphans(self) -> list[str]:
         """Command lines of processes that still name this install."""

@@ -16,7 +16,7 @@ from bench.install import Install
 from tests.simulators.faces import simulator
 from tests.simulators.server import Simulator
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.xdist_group("three brokers")
 
 BROKERS = ("zerodha", "flattrade", "shoonya")
 PRICES = dict(zip(BROKERS, (1510.0, 1520.0, 1530.0), strict=True))
@@ -89,7 +89,7 @@ def test_each_account_trades_at_its_own_broker(desk: Desk) -> None:
     for name in BROKERS:
         rests, trades = desk.place(name), desk.place(name, price=1600)
         there = {order["order_id"]: order["state"] for order in desk.faces[name].truth()["orders"]}  # type: ignore[union-attr]
-        assert there == {rests: "OPEN", trades: "COMPLETE"}, name
+        assert (there[rests], there[trades]) == ("OPEN", "COMPLETE"), name
         desk.post(name, "modifyorder", strategy="journey", orderid=rests, symbol="INFY", exchange="NSE",
                   action="BUY", product="MIS", pricetype="LIMIT", price=1475, quantity=2, disclosed_quantity=0,
                   trigger_price=0)  # fmt: skip

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -39,10 +39,10 @@ from services.history import History
 from services.kill_switch import KillSwitch
 from services.market_calendar import MarketCalendar
 from services.once import Once
-from services.order_plans import OrderPlans
-from services.plan_book import PlanBook
+from services.parked_gtts import ParkedGtts
 from services.portfolio import Portfolio
-from services.smart_orders import SmartOrders
+from services.reconciliation import Reconciliation
+from services.sessions import SessionState
 from services.strategy_host import Started
 from services.triggers import Triggers
 from tests.services.order_world import CATALOG, MANIFEST, NOW, ScriptedBroker, World
@@ -68,6 +68,7 @@ SETTINGS: dict[str, object] = {
     "portfolio_api_rate_limit": "100000 per second",
     "portfolio_tearsheet_rate_limit": "100000 per second",
     "sip_api_rate_limit": "100000 per second",
+    "login_rate_limit_min": "100000 per second",
     "redis_url": "",
     "trusted_proxies": (),
     "cors_enabled": True,
@@ -247,24 +248,23 @@ class Desk:
         sessions = SimpleNamespace(broker_for=lambda a: broker, data_broker_for=lambda a: broker)
         catalog = self.world.orders._instruments
         portfolio = Portfolio(self.world.orders_db, catalog, sessions)
-        clock, book = self.world.clock, PlanBook(self.world.orders_db, self.world.clock)
-        market: Any = FakeMarketData()
+        clock, market = self.world.clock, cast("Any", FakeMarketData())
         self.platform: Any = SimpleNamespace(
             settings=SimpleNamespace(**{**SETTINGS, **settings}),
             clock=self.world.clock,
             accounts=self.world.accounts,
             orders=self.world.orders,
             portfolio=portfolio,
-            order_plans=OrderPlans(book, clock, self.world.accounts, self.world.orders),
-            smart_orders=SmartOrders(
-                self.world.orders_db, clock, sessions, portfolio, self.world.orders, book, clock.sleep
-            ),
+            order_plans=self.world.plans,
+            smart_orders=self.world.smart,
+            sweeps=self.world.sweeps,
             reconciler=self.world.reconciler,
+            reconciliation=self._reconciliation(broker),
             kill_switch=KillSwitch(
                 self.world.orders_db,
                 clock,
                 self.world.accounts,
-                self.world.orders,
+                self.world.sweeps,
                 Audit(self.world.orders_db, clock),
             ),
             once=Once(self.world.orders_db, clock, clock.sleep),
@@ -280,14 +280,30 @@ class Desk:
                 Audit(self.world.orders_db, clock),
             ),
             instruments=FakeInstruments(),
-            history=History(catalog, sessions),
+            history=History(catalog, sessions, MarketCalendar(self.world.platform, self.world.clock)),
             calendar=MarketCalendar(self.world.platform, self.world.clock),
+        )
+        self.platform.parked_gtts = ParkedGtts(
+            self.world.plan_book, self.world.accounts, self.platform.triggers
         )
         self.app = Flask("desk")
         api.register(self.app, self.platform)
         self.client: FlaskClient = self.app.test_client()
         self.key = self.world.accounts.create_key(self.world.user.id)
         self.reading_key = self.world.accounts.create_key(self.world.user.id, scopes={"read"})
+
+    def _reconciliation(self, broker: MoneyBroker) -> Reconciliation:
+        sessions = SimpleNamespace(broker_for=lambda a: broker, state=lambda a: SessionState(word="ok"))
+        world = self.world
+        return Reconciliation(
+            world.platform,
+            world.orders_db,
+            world.clock,
+            world.accounts.every_account,
+            sessions,
+            world.updates,
+            world.reconciler,
+        )
 
     def post(self, path: str, body: Any = None, *, key: str | None = "", **options: Any) -> TestResponse:
         """POST a JSON body with the desk's key added ("" that key, None none)."""

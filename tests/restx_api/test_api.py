@@ -47,6 +47,9 @@ BEYOND = {
     ("POST", "/strategies/stop"),
     ("POST", "/killswitch"),
     ("POST", "/unknownorders"),
+    ("POST", "/broker/login"),
+    ("GET", "/reconciliation"),
+    ("POST", "/reconciliation"),
 }
 """What we serve that the contract's list of old endpoints does not have."""
 

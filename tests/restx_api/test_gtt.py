@@ -106,9 +106,15 @@ def test_an_unknown_gtt_is_404(shop: Desk, path: str) -> None:
     assert answer.json["message"] == "Order GTT-261123-ffffffff not found"
 
 
-def test_a_live_semi_auto_account_keeps_no_gtt_by_key(desk: Desk) -> None:
+def test_a_live_semi_auto_account_parks_a_gtt_and_holds_changes(desk: Desk) -> None:
     desk.go_live(semi_auto=True)
-    assert desk.post("/placegttorder", SINGLE).status_code == 403
+    parked = desk.post("/placegttorder", SINGLE).json
+    assert (parked["status"], parked["mode"]) == ("success", "semi_auto")
+    assert parked["message"] == "Order queued for approval in Action Center"
+    assert isinstance(parked["pending_order_id"], int) and "trigger_id" not in parked
+    assert desk.post("/gttorderbook").json["data"] == []
+    assert desk.post("/placegttorder", {**SINGLE, "product": "MIS"}).status_code == 400
+    assert desk.post("/cancelgttorder", {"strategy": "x", "trigger_id": "GTT-1"}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -121,8 +127,9 @@ def test_a_live_semi_auto_account_keeps_no_gtt_by_key(desk: Desk) -> None:
 )
 def test_a_guarded_order_is_placed_with_its_exits(desk: Desk, exits: dict[str, Any]) -> None:
     answer = desk.post("/placeorder", {**ORDER, **exits})
-    assert answer.json == {"status": "success", "orderid": "B1", "mode": "analyze"}
     (guard,) = desk.platform.triggers.listed(desk.world.caller)
+    told = {"status": "success", "orderid": "B1", "mode": "analyze", "exit_trigger_ids": [guard.id]}
+    assert answer.json == told
     assert (guard.origin, guard.state, guard.side, len(guard.legs)) == ("exit", "waiting", "SELL", len(exits))
 
 
@@ -143,3 +150,10 @@ def test_exits_on_the_wrong_side_place_nothing(shop: Desk, exits: dict[str, Any]
     assert answer.status_code == 400
     assert field in answer.json["message"]
     assert shop.world.script.sent == []
+
+
+def test_a_repeated_key_tells_the_same_exits(desk: Desk) -> None:
+    body, key = {**ORDER, "stoploss": "1190"}, {"Idempotency-Key": "guarded"}
+    first = desk.post("/placeorder", body, headers=key)
+    assert desk.post("/placeorder", body, headers=key).json == first.json
+    assert len(desk.platform.triggers.listed(desk.world.caller)) == 1

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from limits.storage import MemoryStorage
@@ -34,7 +40,11 @@ def test_limit_strings_are_read() -> None:
         rates("often")
 
 
-@given(st.lists(st.floats(0, 0.6), max_size=80), st.integers(1, 5))
+_PAUSES = st.integers(0, 600).map(lambda parts: parts / 1024)
+"""Seconds that add up exactly, so that a window's edge is where both sides say."""
+
+
+@given(st.lists(_PAUSES, max_size=80), st.integers(1, 5))
 def test_no_window_ever_holds_more_than_the_limit(pauses: list[float], most: int) -> None:
     hand = Hand()
     memory = Memory(hand)
@@ -116,3 +126,27 @@ def test_requests_of_several_processes_count_together(monkeypatch: pytest.Monkey
     passed = [process.hit(("key", "/route"), rates("3 per minute")) == 0 for process in (one, two, one, two)]
     assert passed == [True, True, True, False]
     assert 0 < one.hit(("key", "/route"), rates("3 per minute")) <= 60
+
+
+_COUNTING = """
+import sys, time
+from restx_api.limits import Memory, Shared, rates
+shared = Shared(sys.argv[1], Memory(time.monotonic), time.time)
+passed = sum(shared.hit((sys.argv[2], "/route"), rates("50 per minute")) == 0 for _ in range(40))
+print(passed)
+"""
+
+
+def test_processes_count_together_in_a_real_redis() -> None:
+    """Three processes at once ask 40 times each for 50 a minute: 50 pass in all."""
+    url = "redis://127.0.0.1:6379/15"
+    try:
+        redis.Redis.from_url(url, socket_connect_timeout=1).ping()
+    except redis.ConnectionError:
+        pytest.skip("no Redis answers at 127.0.0.1:6379")
+    bucket = f"test-{secrets.token_hex(8)}"
+    command = [sys.executable, "-c", _COUNTING, url, bucket]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    asked = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    passed = [int(process.communicate(timeout=60)[0]) for process in asked]
+    assert sum(passed) == 50

@@ -20,6 +20,7 @@ from broker.http import Call, Reply
 from broker.interface import BrokerSession
 from broker.sequence import RestBroker
 from domain.clock import IST
+from domain.conversion import ConvertPosition
 from domain.errors import PlatformError
 from domain.model import (
     CancelOrder,
@@ -151,6 +152,17 @@ def _ask(broker: RestBroker, op: str, given: dict[str, Any], known: dict[str, In
         )
     if op == "cancel":
         return broker.cancel(CancelOrder(client_order_id="c1", order_id=given["order_id"]))
+    if op == "convert":
+        return broker.convert(
+            ConvertPosition(
+                client_order_id="v000000000000001",
+                instrument=known[given["instrument"]],
+                side=Side(given.get("side", "BUY")),
+                quantity=Decimal(given["quantity"]),
+                product=Product(given["product"]),
+                to_product=Product(given["to_product"]),
+            )
+        )
     if op == "margin":
         rows = [
             PlaceOrder(client_order_id="x", **_terms(row, known[row["instrument"]]))

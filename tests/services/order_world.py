@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from cryptography.fernet import Fernet
@@ -18,6 +19,7 @@ from database import controls
 from database.crypto import Vault
 from database.engine import Database, open_database
 from database.metadata import ORDERS, PLATFORM
+from domain.conversion import ConvertPosition
 from domain.errors import BrokerUnavailable
 from domain.model import (
     CancelOrder,
@@ -33,13 +35,21 @@ from domain.model import (
     Position,
     Product,
     Side,
+    Trade,
 )
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 from services.accounts import Accounts, Caller
-from services.gate import Facts, Gate
+from services.conversions import Conversions
+from services.gate import Gate
+from services.order_plans import OrderPlans
 from services.order_updates import OrderUpdates
 from services.orders import Orders
+from services.plan_book import PlanBook
+from services.portfolio import Portfolio
 from services.reconcile import Reconciler
+from services.risk import Facts
+from services.smart_orders import SmartOrders
+from services.sweeps import Sweeps
 
 NOW = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
@@ -101,6 +111,7 @@ MANIFEST = Manifest(
         order_types=frozenset(OrderType),
         products=frozenset(Product),
         reads=frozenset({"orders", "trades", "positions"}),
+        convert=True,
     ),
     limits=Limits(tag=16),
     login=Login(),
@@ -113,10 +124,27 @@ class Script:
 
     answers: list[Callable[[], Outcome] | str] = field(default_factory=list)
     orders: dict[str, Order] = field(default_factory=dict)
-    sent: list[PlaceOrder | ModifyOrder | CancelOrder] = field(default_factory=list)
+    sent: list[PlaceOrder | ModifyOrder | CancelOrder | ConvertPosition] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
     book_down: bool = False
     carries_tags: bool = True
+
+    def hold(self, one: Instrument, product: Product, units: Decimal | int) -> None:
+        """Let the position book show so many units more of a line."""
+        for at, row in enumerate(self.positions):
+            if (row.exchange, row.symbol, row.product) == (*one.key, product):
+                self.positions[at] = replace(row, quantity=row.quantity + units)
+                return
+        self.positions.append(
+            Position(symbol=one.symbol, exchange=one.exchange, product=product, quantity=Decimal(units))
+        )
+
+    def held(self, one: Instrument, product: Product) -> Decimal:
+        """Units that it shows."""
+        named = (*one.key, product)
+        rows = [row for row in self.positions if (row.exchange, row.symbol, row.product) == named]
+        return sum((row.quantity for row in rows), Decimal(0))
 
 
 class ScriptedBroker(Broker):
@@ -168,6 +196,21 @@ class ScriptedBroker(Broker):
         self.script.orders[wish.order_id] = replace(known, state=OrderState.CANCELLED)
         return Accepted(wish.order_id)
 
+    def _convert(self, wish: ConvertPosition) -> Outcome:
+        self.script.sent.append(wish)
+        answer = self.script.answers.pop(0) if self.script.answers else "take"
+        if answer == "lost":
+            return Ambiguous("connection reset")
+        if callable(answer):
+            return answer()
+        units = wish.quantity * wish.side.sign
+        self.script.hold(wish.instrument, wish.product, -units)
+        self.script.hold(wish.instrument, wish.to_product, units)
+        return Ambiguous("timed out") if answer == "silent" else Accepted(wish.client_order_id)
+
+    def _fetch_trades(self) -> list[Trade]:
+        return self.script.trades
+
     def _fetch_orders(self) -> list[Order]:
         if self.script.book_down:
             raise BrokerUnavailable("scripted", text="no answer")
@@ -185,6 +228,8 @@ class _Sessions:
 
     def broker_for(self, account: object) -> Broker:
         return self.broker
+
+    data_broker_for = broker_for
 
 
 class _Catalog:
@@ -225,6 +270,26 @@ class World:
             look_again=self.reconciler.look,
             tell=self.bells.append,
             pause=self.clock.sleep,
+        )
+        self.conversions = Conversions(self.clock, sessions, self.gate, self.orders, lambda account: None)
+        portfolio = Portfolio(self.orders_db, _Catalog(), sessions)
+        self.plan_book = PlanBook(self.orders_db, self.clock, self.bells.append)
+        self.plans = OrderPlans(self.plan_book, self.clock, self.accounts, self.orders)
+        self.smart = self._smart_orders(sessions, portfolio)
+        self.sweeps = Sweeps(
+            self.orders_db, self.clock, self.accounts, sessions, self.orders, self.smart, self.plan_book
+        )
+
+    def _smart_orders(self, sessions: Any, positions: Any) -> SmartOrders:
+        return SmartOrders(
+            self.orders_db,
+            self.clock,
+            self.accounts,
+            sessions,
+            positions,
+            self.orders,
+            self.plan_book,
+            self.clock.sleep,
         )
 
     def _store(self, name: str, folder: Path) -> Database:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import pairwise
 
 import pytest
 
+from broker import facts
+from domain.calendar import Calendar
+from domain.clock import IST
 from domain.errors import InstrumentNotFound, InvalidRequest, NotFound, NotSupported
 from domain.market import Candle
 from services.history import History, fold, period_start
@@ -17,7 +22,8 @@ RELIANCE = cash("RELIANCE")
 class Desk:
     def __init__(self) -> None:
         self.broker = MarketBroker(StandingClock())
-        self.service = History(Masters.of([RELIANCE]), OneFeed(self.broker))
+        calendar = Calendar(facts.holidays(), facts.sessions())
+        self.service = History(Masters.of([RELIANCE]), OneFeed(self.broker), calendar)
 
     def candles(self, interval: str, start: date, end: date, source: str = "api") -> list[Candle]:
         return self.service.candles(caller(), "RELIANCE", "NSE", interval, start, end, source)
@@ -83,7 +89,7 @@ def test_what_cannot_be_answered_says_so() -> None:
 
 def test_intervals_are_the_brokers_and_what_its_days_fold_into() -> None:
     assert Desk().service.intervals(caller()) == (
-        *("1m", "3m", "5m", "10m", "15m", "30m", "1h", "D"),
+        *("1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "3h", "4h", "D"),
         *("W", "M"),
     )
 
@@ -92,3 +98,54 @@ def test_periods_begin_where_the_calendar_says() -> None:
     assert period_start(date(2026, 11, 22), "W") == date(2026, 11, 16)
     assert period_start(date(2026, 11, 23), "W") == date(2026, 11, 23)
     assert period_start(date(2026, 12, 31), "Q") == date(2026, 10, 1)
+
+
+DAY = date(2026, 11, 18)
+
+
+def at(hour: int, minute: int) -> int:
+    return int(datetime(2026, 11, 18, hour, minute, tzinfo=IST).timestamp())
+
+
+def test_lengths_that_the_broker_lacks_are_cut_from_the_sessions_opening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk, asked = Desk(), []
+    kept = ("1m", "5m", "1h", "D")
+    manifest = desk.broker.manifest
+    desk.broker.manifest = replace(manifest, can=replace(manifest.can, intervals=kept))
+
+    def recorded(instrument: object, interval: str, start: date, end: date) -> list[Candle]:
+        asked.append(interval)
+        step = {"1m": 1, "5m": 5, "1h": 60}[interval]
+        return [
+            Candle(at(9, 15) + 60 * minute, 100 + minute, 101 + minute, 99 + minute, 100.5 + minute, 10)
+            for minute in range(0, 375, step)
+            if not 20 <= minute < 40
+        ]
+
+    monkeypatch.setattr(desk.broker, "_fetch_candles", recorded)
+    twenty = desk.candles("20m", DAY, DAY)
+    assert asked == ["5m"]
+    assert [bar.start for bar in twenty[:3]] == [at(9, 15), at(9, 55), at(10, 15)]
+    assert twenty[0] == Candle(at(9, 15), 100, 116, 99, 115.5, 40)
+    assert [bar.start for bar in desk.candles("2h", DAY, DAY)] == [
+        at(9, 15),
+        at(11, 15),
+        at(13, 15),
+        at(15, 15),
+    ]
+    assert desk.candles("2m", DAY, DAY)[0] == Candle(at(9, 15), 100, 102, 99, 101.5, 20)
+    assert desk.candles("1h", DAY, DAY)[1].start == at(10, 15)
+    assert asked == ["5m", "1h", "1m", "1h"]
+    assert desk.service.intervals(caller()) == (
+        *("1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "3h", "4h", "D", "W", "M"),
+    )
+
+
+def test_the_paper_market_keeps_them_all() -> None:
+    desk = Desk()
+    for interval, minutes in (("2m", 2), ("20m", 20), ("2h", 120), ("4h", 240)):
+        bars = desk.candles(interval, DAY, DAY)
+        assert {after.start - bar.start for bar, after in pairwise(bars)} == {minutes * 60}
+        assert bars[0].open == desk.candles("1m", DAY, DAY)[0].open

@@ -13,9 +13,7 @@ import pytest
 from domain.errors import BrokerUnavailable, DuplicateKey, InvalidRequest, Unavailable
 from domain.model import Exchange, OrderState, OrderType, Position, Product, Side
 from domain.outcomes import Accepted, Refused
-from services.order_plans import OrderPlans
-from services.plan_book import PlanBook
-from services.smart_orders import MATCHED, NOTHING_OPEN, SmartOrders, difference
+from services.smart_orders import MATCHED, NOTHING_OPEN, difference
 from tests.services.order_world import World, buy
 
 
@@ -26,11 +24,7 @@ class PlanWorld(World):
         super().__init__(folder)
         self.fills = True
         self.book_lag_reads = 0
-        book = PlanBook(self.orders_db, self.clock)
-        self.plans = OrderPlans(book, self.clock, self.accounts, self.orders)
-        self.smart = SmartOrders(
-            self.orders_db, self.clock, self, self, self.orders, book, pause=self.clock.sleep
-        )
+        self.smart = self._smart_orders(self, self)
         place = self.broker._place
 
         def fill(order):  # type: ignore[no-untyped-def]

@@ -20,8 +20,10 @@ from domain.errors import (
 )
 from domain.model import Exchange, IntentState, OrderState, OrderType, Position, Product, Side
 from domain.outcomes import Refused, SessionExpired, Throttled
-from services.gate import Admission, Facts
+from services.gate import Admission
 from services.orders import OrderTerms
+from services.risk import Facts
+from services.settling import unseen
 from tests.services.order_world import NOW, World, buy
 
 
@@ -67,6 +69,40 @@ def test_an_order_the_broker_never_got_stays_pending_until_three_books_over_thir
     assert world.reconciler.sweep() == 0
     assert world.orders.status(world.caller, placed.order_id).state is OrderState.REJECTED
     assert len(world.script.sent) == 1
+
+
+def test_an_order_that_appears_after_all_is_adopted_with_an_alert(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.script.answers = ["lost"]
+    placed = world.orders.place(world.caller, buy())
+    world.clock.move(31)
+    world.reconciler.sweep()
+    account = world.caller.account
+    late = replace(
+        world.orders.status(world.caller, placed.order_id),
+        order_id="B9",
+        state=OrderState.OPEN,
+        reason="",
+    )
+    world.script.orders["B9"] = late
+    world.updates.apply(account.id, account.venue, account.mode, [late], "stream")
+    assert world.orders.status(world.caller, placed.order_id).state is OrderState.OPEN
+    assert [order.order_id for order in world.orders.book(world.caller)] == [placed.order_id]
+    [intent] = intents.since(world.orders_db._connection(), account.id, NOW)
+    assert (intent.state, intent.broker_order_id, intent.code) == (IntentState.ACCEPTED, "B9", "")
+    assert any(record.levelname == "ERROR" and "after all" in record.message for record in caplog.records)
+
+
+def test_an_update_does_not_revive_what_the_broker_refused(world: World) -> None:
+    world.script.answers = [lambda: Refused("INSUFFICIENT_FUNDS", "Margin short by 10")]
+    world.orders.place(world.caller, buy())
+    account = world.caller.account
+    [intent] = intents.since(world.orders_db._connection(), account.id, NOW)
+    row = replace(unseen(intent), order_id="B9", state=OrderState.REJECTED)
+    world.updates.apply(account.id, account.venue, account.mode, [row], "stream")
+    [intent] = intents.since(world.orders_db._connection(), account.id, NOW)
+    assert intent.state is IntentState.REFUSED
 
 
 def test_an_unreadable_book_proves_nothing(world: World) -> None:
@@ -258,7 +294,7 @@ def test_our_id_told_while_unknown_keeps_working_once_the_broker_answers(world: 
 def test_cancel_all_and_close_all_send_nothing_on_an_unreadable_book(world: World) -> None:
     world.orders.place(world.caller, buy())
     world.script.book_down = True
-    for sweep in (world.orders.cancel_all, world.orders.close_all):
+    for sweep in (world.sweeps.cancel_all, world.sweeps.close_all):
         with pytest.raises(Exception, match="no answer"):
             sweep(world.caller)
     assert len(world.script.sent) == 1
@@ -270,7 +306,7 @@ def test_close_all_sends_the_other_side_of_each_position(world: World) -> None:
         Position(symbol="NIFTY", exchange=Exchange.NSE_INDEX, product=Product.INTRADAY, quantity=Decimal(0)),
     ]
     world.facts = Facts(position=Decimal(-30))
-    swept = world.orders.close_all(world.caller)
+    swept = world.sweeps.close_all(world.caller)
     assert (swept.done, swept.failed) == (["RELIANCE"], [])
     [order] = world.script.sent
     assert (order.side, order.quantity) == (Side.BUY, Decimal(30))
@@ -309,3 +345,54 @@ def test_without_tags_only_a_unique_fit_settles(world: World) -> None:
     claimed = [row.broker_order_id for row in rows if row.broker_order_id]
     assert len(claimed) == len(set(claimed))
     assert lost.state == "pending"
+
+
+def _working(world: World) -> str:
+    return world.orders.place(world.caller, buy(order_type=OrderType.LIMIT, price=Decimal(1400))).order_id
+
+
+def _terms(quantity: int, price: str = "1400") -> OrderTerms:
+    return OrderTerms(quantity=Decimal(quantity), order_type=OrderType.LIMIT, price=Decimal(price))
+
+
+@pytest.mark.parametrize(
+    ("limits", "terms", "limit"),
+    [
+        ({"max_quantity": Decimal(50)}, _terms(100), "max_quantity"),
+        ({"max_value": Decimal(50_000)}, _terms(100), "max_value"),
+        ({"price_collar_percent": Decimal(5)}, _terms(10, "14000"), "price_collar"),
+        ({"max_day_loss": Decimal(100)}, _terms(20), "max_day_loss"),
+    ],
+)
+def test_new_terms_cross_the_same_limits_as_a_new_order(
+    world: World, limits: dict[str, object], terms: OrderTerms, limit: str
+) -> None:
+    order_id = _working(world)
+    world.limit(**limits)
+    world.facts = Facts(position=Decimal(0), last_price=Decimal(1400), day_pnl=Decimal(-200))
+    with pytest.raises(RiskRefused) as refused:
+        world.orders.modify(world.caller, order_id, terms)
+    assert refused.value.limit == limit
+    assert len(world.script.sent) == 1
+    assert world.orders.cancel(world.caller, order_id).state == "accepted"
+
+
+def test_counting_limits_let_a_working_order_be_changed(world: World) -> None:
+    order_id = _working(world)
+    world.limit(max_open_orders=1, max_orders_per_day=1)
+    assert world.orders.modify(world.caller, order_id, _terms(20)).state == "accepted"
+
+
+def test_the_kill_switch_stops_changes_that_do_not_reduce(world: World) -> None:
+    entry = _working(world)
+    world.facts = Facts(position=Decimal(30))
+    exit_id = world.orders.place(
+        world.caller, buy(30, side=Side.SELL, order_type=OrderType.LIMIT, price=Decimal(1500))
+    ).order_id
+    kill = controls.Kill(account_id=world.caller.account.id, engaged_at=NOW, engaged_by="t", reason="")
+    world.orders_db.write(lambda c: controls.engage(c, kill))
+    with pytest.raises(RiskRefused, match="kill switch"):
+        world.orders.modify(world.caller, entry, _terms(20))
+    assert world.orders.modify(world.caller, exit_id, _terms(30, "1450")).state == "accepted"
+    with pytest.raises(RiskRefused, match="kill switch"):
+        world.orders.modify(world.caller, exit_id, _terms(60, "1450"))

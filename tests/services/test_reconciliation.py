@@ -9,9 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import Unavailable
-from domain.model import Exchange, Mode, Order, OrderState, OrderType, Position, Product, Side
+from database import triggers as trigger_rows
+from database.triggers import Trigger, TriggerLeg
+from domain.errors import BrokerUnavailable, Unavailable
+from domain.model import (
+    Exchange,
+    Gtt,
+    GttKind,
+    GttLeg,
+    Mode,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    Product,
+    Side,
+)
 from services.accounts import Account
+from services.conversions import Conversion
 from services.reconciliation import Reconciliation
 from services.sessions import SessionState
 from tests.services.order_world import NOW, World, buy
@@ -79,6 +94,66 @@ def test_nothing_is_sent_before_the_first_look_succeeds(desk: Desk) -> None:
     assert desk.orders.place(desk.caller, buy()).state == "accepted"
 
 
+def _resident(desk: Desk, name: str, price: int, resident: str | None) -> Trigger:
+    leg = TriggerLeg(leg="sl", fires="below", order_type=OrderType.LIMIT, trigger_price=Decimal(price))
+    kept = Trigger(
+        id=name, account_id=desk.account.id, user_id=desk.user.id, mode=Mode.LIVE, broker=desk.account.venue,
+        origin="gtt", state="active" if resident else "unknown", symbol="RELIANCE", exchange=Exchange.NSE,
+        product=Product.DELIVERY, side=Side.SELL, quantity=Decimal(10), created_at=NOW, updated_at=NOW,
+        legs=(leg,), resident_id=resident,
+    )  # fmt: skip
+    desk.orders_db.write(lambda c: trigger_rows.add(c, kept))
+    return kept
+
+
+def _at_broker(resident: str, price: int) -> Gtt:
+    leg = GttLeg(trigger_price=Decimal(price), side=Side.SELL, quantity=Decimal(10), product=Product.DELIVERY)
+    kind = GttKind.SINGLE
+    return Gtt(
+        trigger_id=resident, kind=kind, status="active", symbol="RELIANCE", exchange=Exchange.NSE, legs=(leg,)
+    )
+
+
+def test_gtts_at_the_broker_are_compared_with_its_list_and_nothing_is_done(desk: Desk) -> None:
+    can = replace(desk.broker.manifest.can, gtt=frozenset({"single"}))
+    desk.broker.manifest = replace(desk.broker.manifest, can=can)
+    there = [_at_broker("T1", 1300), _at_broker("T2", 1310), _at_broker("T9", 1200)]
+    desk.broker._fetch_gtts = lambda: there  # type: ignore[method-assign]
+    for name, price, resident in (
+        ("same", 1300, "T1"),
+        ("moved", 1311, "T2"),
+        ("away", 1320, "T3"),
+        ("lost", 1, None),
+    ):
+        _resident(desk, name, price, resident)
+    found = desk.reconciliation.look(desk.account).gtts
+    assert {(one.kind, one.trigger_id, one.broker_id) for one in found} == {
+        ("changed", "moved", "T2"),
+        ("gone", "away", "T3"),
+        ("unanswered", "lost", ""),
+        ("external", "", "T9"),
+    }
+    moved = next(one for one in found if one.kind == "changed")
+    assert (moved.ours, moved.theirs) == ("SELL 10 at 1311", "SELL 10 at 1310")
+    assert desk.reconciliation.state(desk.account)[0].gtts == found
+    with desk.orders_db.read() as connection:
+        states = {one.id: one.state for one in trigger_rows.find(connection)}
+    assert states == {"same": "active", "moved": "active", "away": "active", "lost": "unknown"}
+
+
+def test_gtts_that_cannot_be_read_are_said_and_hold_no_order_back(desk: Desk) -> None:
+    can = replace(desk.broker.manifest.can, gtt=frozenset({"single"}))
+    desk.broker.manifest = replace(desk.broker.manifest, can=can)
+
+    def fails() -> list[Gtt]:
+        raise BrokerUnavailable("scripted", text="no answer")
+
+    desk.broker._fetch_gtts = fails  # type: ignore[method-assign]
+    assert desk.orders.place(desk.caller, buy()).state == "accepted"
+    report = desk.reconciliation.state(desk.account)[0]
+    assert report.gtts_error and not report.error
+
+
 def test_a_restart_looks_again_and_a_paper_account_need_not(desk: Desk) -> None:
     desk.orders.place(desk.caller, buy())
     desk.script.book_down = True
@@ -116,3 +191,16 @@ def test_what_was_carried_into_the_day_is_no_difference(desk: Desk) -> None:
     desk.hold(30, Product.DELIVERY)
     [one] = desk.reconciliation.look(desk.account).differences
     assert (one.ours, one.theirs) == (40, 30)
+
+
+def test_a_conversion_of_ours_is_no_difference(desk: Desk) -> None:
+    desk.someone_else_fills(10)
+    desk.hold(10)
+    assert desk.reconciliation.look(desk.account).differences == ()
+    wanted = Conversion(
+        symbol="RELIANCE", exchange=Exchange.NSE, product=Product.INTRADAY, to_product=Product.DELIVERY
+    )
+    assert desk.conversions.convert(desk.caller, wanted).state == "accepted"
+    assert desk.reconciliation.look(desk.account).differences == ()
+    desk.hold(10)
+    assert len(desk.reconciliation.look(desk.account).differences) == 2

@@ -32,6 +32,7 @@ class SignalWorld(PlanWorld):
             self.clock,
             self.accounts,
             self.orders,
+            self.plans,
             self.smart,
             lambda exchange, at: True,
         )

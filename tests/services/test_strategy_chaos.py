@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import signal
 import time
 from pathlib import Path
@@ -12,14 +13,11 @@ import pytest
 
 from domain.errors import InvalidRequest
 from domain.strategies import RunLimits, StrategyState
-from tests.services.test_strategy_keeper import LOOP, House, house
-
-__all__ = ["house"]
+from tests.services.strategy_house import LOOP, House
 
 STUBBORN = (
     "import os, signal, time\nsignal.signal(15, lambda *_: None)\nos.fork()\nwhile True: time.sleep(0.05)"
 )
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1800)]
 
 
 def sessions(house: House) -> dict[str, set[int]]:
@@ -41,13 +39,26 @@ def sessions(house: House) -> dict[str, set[int]]:
     return found
 
 
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(5))
 def test_never_two_generations_and_no_survivor(house: House, seed: int) -> None:
-    chance = random.Random(seed)
+    live_through(house, random.Random(seed), int(os.environ.get("STEPS", "200")))
+
+
+def test_never_two_generations_in_a_short_storm(house: House) -> None:
+    """With every test run, from a seed of its own."""
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    live_through(house, random.Random(seed), 40)
+
+
+def live_through(house: House, chance: random.Random, steps: int) -> None:
+    """Starts, stops, kills and lost hosts, as chance has it; then everything is stopped."""
     house.keeper()
     codes = (LOOP, STUBBORN, "raise SystemExit(1)", "print('done')")
     ids = [house.add(code, limits=RunLimits(grace=1)) for code in codes]
-    for _ in range(int(os.environ.get("STEPS", "200"))):
+    for _ in range(steps):
         strategy_id = chance.choice(ids)
         match chance.choices(("start", "stop", "kill", "host", "wait"), (5, 4, 3, 1, 2))[0]:
             case "start":

@@ -4,162 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from database import strategies as rows
 from database import strategy_runs as run_rows
 from database.api_keys import API_KEYS
-from database.engine import open_database
-from database.metadata import LOGS
 from domain.errors import Unauthorized
-from domain.model import Exchange
-from domain.strategies import Restart, RunLimits, Schedule, ScheduleKind, Strategy, StrategyState
-from services.accounts import Caller
-from services.market_calendar import MarketCalendar
-from services.strategy_host import StrategyHost
-from services.strategy_keeper import KeeperParts, StrategyKeeper
-from services.strategy_keys import RunKeys
-from services.strategy_launch import Addresses
+from domain.roles import Role
+from domain.strategies import Restart, RunLimits, StrategyState
 from strategies import manager, process
-from tests.services.order_world import World
-
-MANUAL = Schedule(kind=ScheduleKind.MANUAL)
-LOOP = "import time\nprint('up')\nwhile True: time.sleep(0.05)"
-
-
-class RealClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
-class Silent:
-    def ring(self, topic: str) -> None:
-        """Nobody listens."""
-
-    def note(self, *said: Any, **more: Any) -> None:
-        """Nobody reads."""
-
-
-@dataclass
-class House:
-    """Strategies of one user, and keepers that come and go."""
-
-    host: StrategyHost
-    parts: KeeperParts
-    caller: Caller
-    store: Any
-    missing: list[str]
-    holds: list[bool]
-    keepers: list[StrategyKeeper]
-    threads: list[threading.Thread]
-
-    def keeper(self) -> StrategyKeeper:
-        keeper = StrategyKeeper(self.parts, lambda connection: self.holds[-1])
-        thread = threading.Thread(target=keeper.run)
-        thread.start()
-        self.keepers.append(keeper)
-        self.threads.append(thread)
-        return keeper
-
-    def abandon(self) -> None:
-        """As by kill -9: nothing is ended, nothing is written; the pipes are simply not read any more."""
-        keeper = self.keepers.pop()
-        keeper._end_all = lambda: None  # type: ignore[method-assign]
-        keeper._pump.release = lambda *words: []  # type: ignore[method-assign]
-        keeper.stop()
-        self.threads.pop().join()
-        for tap in keeper._pump._taps.values():
-            os.close(tap.pipe)
-
-    def add(self, code: str, **more: Any) -> str:
-        schedule = more.pop("schedule", MANUAL)
-        made = self.host.upload(self.caller, "s", "s.py", code.encode(), Exchange.NSE, schedule, **more)
-        return made.id
-
-    def get(self, strategy_id: str) -> Strategy:
-        return self.host.get(self.caller, strategy_id)
-
-    def until(self, strategy_id: str, *states: StrategyState, seconds: float = 20.0) -> Strategy:
-        deadline = time.monotonic() + seconds
-        while (found := self.get(strategy_id)).state not in states:
-            assert time.monotonic() < deadline, (found.state, found.reason, self.log(strategy_id)[-800:])
-            time.sleep(0.03)
-        return found
-
-    def log(self, strategy_id: str) -> str:
-        folder = self.host.places(self.get(strategy_id)).logs
-        return "".join(path.read_text() for path in sorted(folder.glob("*.log"))) if folder.exists() else ""
-
-    def until_logged(self, strategy_id: str, words: str, seconds: float = 20.0) -> None:
-        deadline = time.monotonic() + seconds
-        while words not in self.log(strategy_id):
-            assert time.monotonic() < deadline, self.log(strategy_id)[-800:]
-            time.sleep(0.03)
-
-    def live(self) -> list[Any]:
-        with self.store.read() as connection:
-            return run_rows.live(connection)
-
-    def close(self) -> None:
-        for keeper, thread in zip(self.keepers, self.threads, strict=True):
-            keeper.stop()
-            thread.join()
-        for run in self.live():
-            if run.pid and run.started:
-                process.kill_session(process.Identity(run.pid, run.started, run.boot))
-
-
-@pytest.fixture
-def house(tmp_path: Path, world: World) -> Iterator[House]:
-    clock, silent = RealClock(), Silent()
-    world.accounts._clock = clock
-    logs = open_database("", "logs", tmp_path)
-    LOGS.create_all(logs.engine)
-    calendar = MarketCalendar(world.platform, clock)
-    host = StrategyHost(
-        world.platform,
-        logs,
-        world.orders_db,
-        tmp_path,
-        clock,
-        world.accounts._vault,
-        world.accounts,
-        calendar,
-        silent,
-        silent,
-    )
-    missing: list[str] = [""]
-    parts = KeeperParts(
-        store=world.platform,
-        logs=logs,
-        data_dir=tmp_path,
-        clock=clock,
-        bell=silent,
-        keys=RunKeys(world.platform, world.accounts._vault, world.accounts, clock),
-        values=host.values,
-        readiness=SimpleNamespace(missing=lambda strategy: missing[-1]),  # type: ignore[arg-type]
-        sessions=lambda exchange, day: calendar.sessions(exchange, day),
-        addresses=Addresses(
-            "http://127.0.0.1:5000", "https://public", "ws://127.0.0.1:8765", "127.0.0.1", 8765
-        ),
-    )
-    caller = replace(world.caller, door="page")
-    made = House(host, parts, caller, world.platform, missing, [True], [], [])
-    yield made
-    made.close()
-    logs.close()
+from tests.services.strategy_house import LOOP, House
 
 
 def test_it_starts_writes_and_stops_when_told(house: House) -> None:
@@ -353,6 +210,24 @@ def test_its_key_works_for_its_run_only_and_lapses_without_a_keeper(house: House
     house.until(strategy_id, StrategyState.STOPPED)
     with pytest.raises(Unauthorized):
         accounts.caller_of_key(key)
+
+
+def test_it_waits_while_its_owner_may_not_trade(house: House) -> None:
+    """No run, and no key for one, until the owner may trade again."""
+    accounts = house.parts.keys._accounts
+    owner, other = house.caller.user_id, accounts.add_user("other", "a long password", role=Role.ADMIN)
+    accounts.set_role(owner, Role.VIEWER)
+    strategy_id = house.add(LOOP)
+    house.keeper()
+    house.host.start(house.caller, strategy_id)
+    assert "may no longer trade" in house.until(strategy_id, StrategyState.WAITING).reason
+    accounts.set_barred(accounts.user(owner).name, True)
+    with house.store.read() as connection:
+        assert connection.execute(API_KEYS.select()).all() == []
+    accounts.set_barred(house.caller.username, False)
+    accounts.set_role(owner, Role.TRADER)
+    house.until(strategy_id, StrategyState.RUNNING)
+    assert other.role is Role.ADMIN
 
 
 def test_changed_files_are_not_run(house: House) -> None:

@@ -12,7 +12,8 @@ import pytest
 from database import triggers as rows
 from domain.errors import BrokerUnavailable, InvalidRequest, NotFound
 from domain.market import Quote
-from domain.model import Exchange, OrderState, OrderType, Product, Side
+from domain.model import Exchange, Gtt, GttKind, Mode, OrderState, OrderType, Product, Side
+from domain.outcomes import Accepted, Refused
 from services.audit import Audit
 from services.gate import Admission
 from services.trigger_engine import TriggerEngine
@@ -58,7 +59,16 @@ class TriggerWorld(World):
     def start(self) -> TriggerEngine:
         self.ticks = _Ticks()
         engine = TriggerEngine(
-            self.orders_db, self.clock, self.accounts, self, self.orders, self, self, self.ticks, self
+            self.orders_db,
+            self.clock,
+            self.accounts,
+            self,
+            self.orders,
+            self.plans,
+            self,
+            self,
+            self.ticks,
+            self,
         )
         engine.resume()
         engine.refresh()
@@ -118,6 +128,34 @@ class TriggerWorld(World):
             found = rows.by_id(connection, trigger_id)
         assert found is not None
         return found
+
+
+def test_a_gtt_that_is_gone_at_the_broker_can_be_cancelled_here(world: TriggerWorld) -> None:
+    can = replace(world.broker.manifest.can, gtt=frozenset({"single"}))
+    world.broker.manifest = replace(world.broker.manifest, can=can)
+    there: list[Gtt] = []
+    world.broker._place_gtt = lambda wish: Accepted("T1")  # type: ignore[method-assign]
+    world.broker._cancel_gtt = lambda name: Refused("GONE", "no such trigger")  # type: ignore[method-assign]
+    world.broker._fetch_gtts = lambda: there  # type: ignore[method-assign]
+    world.caller = replace(world.caller, account=replace(world.caller.account, broker="x", mode=Mode.LIVE))
+    kept = world.triggers.place_gtt(world.caller, gtt())
+    assert kept.resident_id == "T1"
+    there.append(
+        Gtt(
+            trigger_id="T1",
+            kind=GttKind.SINGLE,
+            status="active",
+            symbol="RELIANCE",
+            exchange=Exchange.NSE,
+            legs=(),
+        )
+    )
+    with pytest.raises(InvalidRequest, match="no such trigger"):
+        world.triggers.cancel_gtt(world.caller, kept.id)
+    assert [one.id for one in world.triggers.gtt_book(world.caller)] == [kept.id]
+    there.clear()
+    world.triggers.cancel_gtt(world.caller, kept.id)
+    assert world.triggers.gtt_book(world.caller) == []
 
 
 @pytest.fixture

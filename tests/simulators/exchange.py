@@ -18,9 +18,20 @@ from broker.paper.exchange import PaperExchange
 from broker.paper.numbers import Numbers
 from broker.paper.rules import Terms, margin
 from domain.clock import Clock
+from domain.conversion import ConvertPosition
 from domain.ledger import Amounts, EntryKind
 from domain.market import Tick
-from domain.model import CancelOrder, Instrument, ModifyOrder, Order, OrderState, PlaceOrder, Trade
+from domain.model import (
+    CancelOrder,
+    Instrument,
+    ModifyOrder,
+    Order,
+    OrderState,
+    PlaceOrder,
+    Product,
+    Side,
+    Trade,
+)
 from domain.outcomes import Accepted, Outcome, Refused
 from tests.simulators.faults import EXCHANGE, FaultPlan
 from tests.simulators.market import HandMarket
@@ -108,6 +119,32 @@ class SimExchange:
             wish = CancelOrder(client_order_id=own, order_id=order_id)
             outcome = self._engine.cancel(user, wish, self.clock.now())
         self._note("cancel", user=user, order_id=order_id, outcome=outcome)
+        self._settle()
+        return outcome
+
+    def convert(
+        self,
+        user: str,
+        one: Instrument,
+        quantity: Decimal,
+        products: tuple[Product, Product],
+        side: Side | None = None,
+    ) -> Outcome:
+        """Move units from one product to the other. Each request that arrives is a new one: a doubled one is seen.
+
+        side  of the position; None where the broker does not ask: then the one that it has
+        """
+        line = self.account(user).lines.get((one.exchange, one.symbol, products[0]))
+        wish = ConvertPosition(
+            client_order_id=f"s{next(self._own)}",
+            instrument=one,
+            side=side or (Side.SELL if line is not None and line.quantity < 0 else Side.BUY),
+            quantity=quantity,
+            product=products[0],
+            to_product=products[1],
+        )
+        outcome = self._engine.convert(user, wish, self.clock.now())
+        self._note("convert", user=user, symbol=one.symbol, quantity=quantity, outcome=outcome)
         self._settle()
         return outcome
 

@@ -30,7 +30,17 @@ WIRE = frozenset(
 )  # fmt: skip
 DIALECT = frozenset({"rate_limit", "expired", "refuse", "unavailable", "no_id"})
 EXCHANGE = frozenset(
-    {"unknown_status", "bad_row", "book_lag", "late_fill", "partial", "reject", "dup_update", "reorder"}
+    {
+        "unknown_status",
+        "bad_row",
+        "book_lag",
+        "late_fill",
+        "partial",
+        "reject",
+        "dup_update",
+        "reorder",
+        "lose_update",
+    }
 )
 SOCKET = frozenset({"ws_close", "ws_silent", "ws_garbage"})
 """Drawn at each tick that a simulator sends."""

@@ -327,9 +327,13 @@ class KiteSimulator(KiteSocket):
     def _convert(self, request: Request, parts: list[str]) -> object:
         form = request.form()
         scrip = self._scrip(form.get("exchange", ""), form.get("tradingsymbol", ""))
-        held = [line for line in self.exchange.lines(self.user) if line.instrument == scrip.instrument]
-        if not any(abs(line.quantity) >= _number(form, "quantity") for line in held):
-            raise KiteError("InputException", "There is no such position to convert.")
+        if form.get("position_type") not in ("day", "overnight"):
+            raise KiteError("InputException", "Invalid `position_type`.")
+        products = _word(Product, form, "old_product"), _word(Product, form, "new_product")
+        side, quantity = _word(Side, form, "transaction_type"), _number(form, "quantity")
+        outcome = self.exchange.convert(self.user, scrip.instrument, quantity, products, side)
+        if isinstance(outcome, Refused):
+            raise KiteError("InputException", outcome.words)
         return True
 
     def _holdings(self) -> list[dict[str, object]]:

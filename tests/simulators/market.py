@@ -16,8 +16,6 @@ from domain.market import Candle, Depth, DepthLevel, Quote, Tick
 from domain.model import Exchange, Instrument, InstrumentKind
 from domain.symbols import build
 
-MINUTES = {"1m": 1, "2m": 2, "3m": 3, "4m": 4, "5m": 5, "10m": 10, "15m": 15, "30m": 30,
-           "1h": 60, "2h": 120, "3h": 180, "4h": 240}  # fmt: skip
 LEVELS = 5
 _OPENS, _CLOSES = 9 * 60 + 15, 15 * 60 + 30
 
@@ -117,7 +115,7 @@ class HandMarket:
         if interval == "D":
             starts = [int(datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp()) for d in days]
         else:
-            step = MINUTES[interval]
+            step = int(interval[:-1]) * (60 if interval.endswith("h") else 1)
             opens = [int(datetime(d.year, d.month, d.day, tzinfo=IST).timestamp()) for d in days]
             starts = [at + minute * 60 for at in opens for minute in range(_OPENS, _CLOSES, step)]
         return [self._bar(instrument, interval, at) for at in starts if at <= now]

@@ -32,6 +32,7 @@ OPERATIONS = {
     "GetBasketMargin": "margin", "GetOrderMargin": "margin", "GenAcsTok": "login", "QuickAuth": "login",
     "Logout": "logout", "SingleOrdHist": "order", "PlaceGTTOrder": "place gtt", "ModifyGTTOrder": "modify gtt",
     "CancelGTTOrder": "cancel gtt", "GetPendingGTTOrder": "gtts", "SpanCalc": "span",
+    "ProductConversion": "convert",
 }  # fmt: skip
 INTERVALS = {"1": "1m", "3": "3m", "5": "5m", "10": "10m", "15": "15m", "30": "30m", "60": "1h", "120": "2h",
              "240": "4h"}  # fmt: skip
@@ -78,7 +79,7 @@ class NorenSimulator(NorenSocket):
     rates = dict.fromkeys(("place", "modify", "cancel"), 10.0) | {"": 20.0}
 
     def __init__(self, name: str = "shoonya", seed: int = 0) -> None:
-        self.house = HOUSES[name]
+        self.house = HOUSES.get(name, House())
         super().__init__(name, seed)
         numbers: dict[str, int] = {}
         self.by_key: dict[str, wire.Scrip] = {}
@@ -345,7 +346,13 @@ class NorenSimulator(NorenSocket):
         return self._ok(**told, **({"marginused": f"{used:.2f}"} if used else {}))
 
     def _convert(self, data: Data) -> dict[str, object]:
-        self.scrip(data)
+        if data.get("postype") not in ("DAY", "CF"):
+            raise NorenError("Invalid Input : Invalid Position Type")
+        products = _word(wire.PRODUCTS, data, "prevprd"), _word(wire.PRODUCTS, data, "prd")
+        quantity, side = _number(data, "qty") or Decimal(0), _word(wire.SIDES, data, "trantype")
+        outcome = self.exchange.convert(self.user, self.scrip(data).instrument, quantity, products, side)
+        if isinstance(outcome, Refused):
+            raise NorenError(f"Rejected : {outcome.words}")
         return self._ok()
 
     # -- market data

@@ -81,6 +81,7 @@ class Simulator:
         self.strict = False
         self._recent: dict[str, deque[float]] = {}
         self.redirect_url = f"http://127.0.0.1:5000/{name}/callback"
+        self.posts_back = False
         self.credentials: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         self._http = HttpServer(self._answer, self._fault)
@@ -91,6 +92,12 @@ class Simulator:
         self.exchange.on_tick.append(self._on_tick)
         self.exchange.give_shares(self.user, self.instrument("NSE", "SBIN"), Decimal(40), Decimal("700.25"))
         self.open_sessions()
+
+    def returns_to(self, url: str) -> None:
+        """Have the login page send people back to this address, which some forms ask for."""
+        self.redirect_url = url
+        if "redirect_url" in self.credentials:
+            self.credentials["redirect_url"] = url
 
     # -- a face fills these in
     def open_sessions(self) -> None:
@@ -282,6 +289,8 @@ class Simulator:
             self.ws_silent()
 
     def _on_order(self, entry: Entry, trade: Trade | None) -> None:
+        if self.plan.pick("update", frozenset({"lose_update"})):
+            return
         times = 1
         if duplicated := self.plan.pick("update", frozenset({"dup_update"})):
             times += int(duplicated.extra.get("n", 1))  # type: ignore[call-overload]

@@ -53,6 +53,10 @@ class Answer:
         return cls(status, json.dumps(value).encode())
 
     @classmethod
+    def page(cls, html: str) -> Answer:
+        return cls(200, html.encode(), "text/html; charset=utf-8")
+
+    @classmethod
     def redirect(cls, location: str) -> Answer:
         return cls(302, b"", "text/plain", {"Location": location})
 

@@ -21,20 +21,6 @@ from tests.simulators.xts_socket import XtsSocket
 Data = dict[str, object]
 INTERVALS = {"60": "1m", "120": "2m", "180": "3m", "300": "5m", "600": "10m", "900": "15m", "1800": "30m",
              "3600": "1h", "D": "D"}  # fmt: skip
-INTERACTIVE = {
-    "POST user/session": "login", "DELETE user/session": "logout", "GET thirdparty": "login page",
-    "POST orders": "place", "PUT orders": "modify", "DELETE orders": "cancel", "GET orders": "orders",
-    "POST orders/cancelall": "cancel all", "GET orders/trades": "trades", "GET portfolio/positions": "positions",
-    "GET portfolio/holdings": "holdings", "GET user/balance": "funds", "GET user/profile": "profile",
-    "POST orders/margindetails": "margin",
-}  # fmt: skip
-MARKET = {
-    "POST auth/login": "login", "DELETE auth/logout": "logout", "POST instruments/quotes": "quotes",
-    "GET instruments/ohlc": "candles", "POST instruments/master": "instruments",
-    "GET instruments/indexlist": "indices", "POST instruments/subscription": "subscribe",
-    "PUT instruments/subscription": "unsubscribe", "GET config/clientConfig": "config",
-    "GET search/instruments": "search",
-}  # fmt: skip
 BINARY, JSON = "apibinarymarketdata", "apimarketdata"
 FOUR = ("NSECM", "BSECM", "NSEFO", "BSEFO")
 
@@ -57,7 +43,6 @@ HOUSES = {
     "iifl": House(iso_times=True),
     "fivepaisaxts": House(segments=FOUR),
     "compositedge": House(login="access"),
-    "wisdom": House(),
     "ibulls": House(mounts=(JSON, BINARY), market=BINARY, feed=BINARY, segments=(*FOUR, "MCXFO")),
     "jainamxts": House(mounts=(BINARY,), market=BINARY, feed=BINARY, segments=FOUR),
     "rmoney": House(mounts=(JSON, BINARY), market=BINARY, login="session", segments=FOUR, bare_positions=True,
@@ -77,10 +62,11 @@ class XtsSimulator(XtsSocket):
     """One house."""
 
     user = "XT1234"
+    investor = True
     rates = dict.fromkeys(("place", "modify", "cancel"), 10.0) | {"": 20.0}
 
     def __init__(self, name: str = "iifl", seed: int = 0) -> None:
-        self.house = HOUSES[name]
+        self.house = HOUSES.get(name, House())
         super().__init__(name, seed)
         numbers: dict[str, int] = {}
         self.by_key: dict[tuple[int, int], wire.Scrip] = {}
@@ -107,7 +93,11 @@ class XtsSimulator(XtsSocket):
     def new_code(self) -> str:
         """The `session` that the login page returns: an access token good for one login, or a session."""
         if self.house.login == "session":
-            told = {"userID": self.user, "token": self._new_token("interactive"), "isInvestorClient": True}
+            told = {
+                "userID": self.user,
+                "token": self._new_token("interactive"),
+                "isInvestorClient": self.investor,
+            }
         else:
             token = self.random(16)
             self.codes[token] = self.user
@@ -121,6 +111,7 @@ class XtsSimulator(XtsSocket):
             "market": f"{http}/{house.market}",
             "feed": f"{http}/{house.feed}",
             "stream": f"{ws}/{house.feed}/socket.io",
+            "order_stream": f"{ws}/interactive/socket.io",
         }
         page = {} if house.login == "key" else {"login": f"{http}/interactive/thirdparty"}
         return found | page
@@ -129,8 +120,8 @@ class XtsSimulator(XtsSocket):
     def operation(self, request: Request) -> str:
         mount, _, route = "/".join(part for part in request.path.split("/") if part).partition("/")
         if mount == "interactive":
-            return INTERACTIVE.get(f"{request.method} {route}", "")
-        return MARKET.get(f"{request.method} {route}", "") if mount in self.house.mounts else ""
+            return wire.INTERACTIVE.get(f"{request.method} {route}", "")
+        return wire.MARKET.get(f"{request.method} {route}", "") if mount in self.house.mounts else ""
 
     def serve(self, request: Request) -> Answer:
         try:
@@ -171,6 +162,7 @@ class XtsSimulator(XtsSocket):
             "orders": self._orders,
             "trades": lambda data: self._trades(),
             "positions": self._positions,
+            "convert": self._convert,
             "holdings": lambda data: self._holdings(),
             "funds": lambda data: self._balance(),
             "profile": lambda data: {"ClientId": self.user, "ClientName": "Rehearsal Trader"},
@@ -211,7 +203,11 @@ class XtsSimulator(XtsSocket):
         if request.argument("appKey") != self.credentials["api_key"]:
             raise XtsError("e-user-0001", "Invalid appKey")
         back = request.argument("returnURL")
-        return Answer.redirect(f"{back}?{urlencode({'session': self.new_code()})}")
+        if self.posts_back:
+            return Answer.page(wire.approval(back, self.new_code()))
+        return Answer.redirect(
+            f"{back}{'&' if '?' in back else '?'}{urlencode({'session': self.new_code()})}"
+        )
 
     def _log_in(self, data: Data) -> Data:
         keys = self.credentials
@@ -220,7 +216,7 @@ class XtsSimulator(XtsSocket):
         if self.house.login == "access" and self.codes.pop(str(data.get("accessToken")), None) is None:
             raise XtsError("e-user-0001", "Invalid accessToken")
         token = self._new_token("interactive")
-        return {"token": token, "userID": self.user, "isInvestorClient": True, "enums": {}}
+        return {"token": token, "userID": self.user, "isInvestorClient": self.investor, "enums": {}}
 
     def _market_login(self, data: Data) -> Data:
         """A new market login ends the one before."""
@@ -280,6 +276,14 @@ class XtsSimulator(XtsSocket):
 
     def _cancel(self, data: Data) -> object:
         return self._taken(self.exchange.cancel(self.user, self._entry(data).order.order_id))
+
+    def _convert(self, data: Data) -> object:
+        """The request is taken; whether it is done shows in the positions alone."""
+        one = self._named(data["exchangeSegment"], data["exchangeInstrumentID"]).instrument
+        products = _word(wire.PRODUCTS, data, "oldProductType"), _word(wire.PRODUCTS, data, "newProductType")
+        assert data["isDayWise"] in (True, False)
+        self.exchange.convert(self.user, one, _number(data, "targetQty") or Decimal(0), products)
+        return {}
 
     def _cancel_all(self, data: Data) -> object:
         wanted = self._named(data["exchangeSegment"], data["exchangeInstrumentID"]).instrument.key

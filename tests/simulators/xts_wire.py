@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
+from html import escape
 
 from broker.paper.booked import Line
 from domain.clock import IST
@@ -14,6 +15,21 @@ from domain.market import Candle, Depth, DepthLevel
 from domain.model import Exchange, Instrument, InstrumentKind, OrderState, OrderType, Product, Side, Trade
 from tests.simulators.exchange import Entry, Held
 
+INTERACTIVE = {
+    "POST user/session": "login", "DELETE user/session": "logout", "GET thirdparty": "login page",
+    "POST orders": "place", "PUT orders": "modify", "DELETE orders": "cancel", "GET orders": "orders",
+    "POST orders/cancelall": "cancel all", "GET orders/trades": "trades", "GET portfolio/positions": "positions",
+    "GET portfolio/holdings": "holdings", "GET user/balance": "funds", "GET user/profile": "profile",
+    "POST orders/margindetails": "margin", "PUT portfolio/positions/convert": "convert",
+}  # fmt: skip
+MARKET = {
+    "POST auth/login": "login", "DELETE auth/logout": "logout", "POST instruments/quotes": "quotes",
+    "GET instruments/ohlc": "candles", "POST instruments/master": "instruments",
+    "GET instruments/indexlist": "indices", "POST instruments/subscription": "subscribe",
+    "PUT instruments/subscription": "unsubscribe", "GET config/clientConfig": "config",
+    "GET search/instruments": "search",
+}  # fmt: skip
+"""What a route of the order service is for, and of the market data service."""
 SEGMENTS = {"NSECM": 1, "NSEFO": 2, "NSECD": 3, "BSECM": 11, "BSEFO": 12, "MCXFO": 51}
 HOMES = {
     Exchange.NSE: "NSECM", Exchange.NSE_INDEX: "NSECM", Exchange.NFO: "NSEFO", Exchange.CDS: "NSECD",
@@ -265,3 +281,12 @@ def packet(code: int, key: tuple[int, int], price: float) -> bytes:
 
 def chart_day(text: str) -> datetime:
     return datetime.strptime(text, "%b %d %Y %H%M%S").replace(tzinfo=UTC)
+
+
+def approval(back: str, session: str) -> str:
+    """The login page of a house that posts its answer: one form with one button."""
+    return (
+        '<!doctype html><title>Approve</title><link rel="icon" href="data:,">'
+        f'<form method="post" action="{escape(back)}">'
+        f'<input type="hidden" name="session" value="{escape(session)}"><button>Approve</button></form>'
+    )

@@ -21,6 +21,11 @@ class Bench:
     limits: dict[str, int] = field(default_factory=dict)
     started: list[Child] = field(default_factory=list)
     generation: int = 0
+    group: Path | None = None
+
+    def token(self, generation: int) -> str:
+        """A run's own; other tests' runs on this machine have others."""
+        return f"token-{self.home.parent.name}-{os.getpid()}-{generation}"
 
     def start(self, script: str, **environment: str) -> Child:
         places = Places(self.home)
@@ -30,7 +35,7 @@ class Bench:
         version = places.version(self.generation)
         limits = {"memory": 256 << 20, "files": 128, "file_size": 8 << 20, "processes": 32, **self.limits}
         self.pipe = os.open(places.make_pipe(self.generation), os.O_RDONLY | os.O_NONBLOCK)
-        token = f"token-{self.generation}"
+        token = self.token(self.generation)
         child = Child(
             Launch(
                 command=(sys.executable, "-u", "-s", str(version / "main.py")),
@@ -48,6 +53,7 @@ class Bench:
                 token=token,
                 run=(Path(sys.prefix), Path(sys.base_prefix)),
                 read=(version,),
+                group=self.group,
                 **limits,
             )
         )

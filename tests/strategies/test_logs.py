@@ -82,6 +82,21 @@ def test_a_loud_strategy_is_taken_at_its_rate(pump: LogPump, tmp_path: Path) -> 
     os.close(write)
 
 
+def test_a_bell_that_fails_does_not_end_the_reading(tmp_path: Path) -> None:
+    def fails(strategy_id: str) -> None:
+        raise OSError("the bell is gone")
+
+    pump = LogPump(Hands(), fails)
+    pump.start()
+    write = piped(pump, tmp_path)
+    for word in ("one", "two"):
+        os.write(write, f"{word}\n".encode())
+        wait_for(tmp_path / "s.log", word)
+    pump._wrote = lambda strategy_id: None
+    pump.stop()
+    os.close(write)
+
+
 def test_a_log_is_turned_over_and_bounded(tmp_path: Path) -> None:
     path = tmp_path / "s.log"
     for _ in range(70):

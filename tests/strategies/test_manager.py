@@ -134,6 +134,27 @@ def test_the_platforms_own_stop_leaves_what_is_wanted() -> None:
     assert decide(told, OPEN, None, NOW).act is Act.START
 
 
+def test_once_is_once() -> None:
+    once = Due(Occurrence(NOW, NOW + timedelta(days=1), NOW + timedelta(hours=1)), None, "", NOW)
+    run = replace(RUN, window=NOW)
+    done = after(replace(STRATEGY, last_started=NOW), run, Exit(code=0), "", NOW)
+    for later in (NOW, NOW + timedelta(minutes=30), NOW + timedelta(hours=20)):
+        found = decide(done, once, None, later)
+        assert (found.act, found.state) == (Act.REST, StrategyState.FINISHED)
+    assert decide(STRATEGY, once, None, NOW + timedelta(hours=2)).reason.startswith("Missed")
+
+
+def test_each_interval_starts_it_anew_and_a_long_run_is_not_doubled() -> None:
+    step = timedelta(minutes=20)
+    first = Due(Occurrence(NOW, NOW + step), None, "", NOW)
+    second = Due(Occurrence(NOW + step, NOW + 2 * step), None, "", NOW)
+    run = replace(RUN, window=NOW)
+    done = after(STRATEGY, run, Exit(code=0), "", NOW)
+    assert decide(done, first, None, NOW).act is Act.REST
+    assert decide(done, second, None, NOW + step).act is Act.START
+    assert decide(STRATEGY, second, run, NOW + step).act is Act.KEEP
+
+
 @given(
     wanted=some.sampled_from(Wanted),
     due=some.sampled_from([OPEN, CLOSED, HOLIDAY]),

@@ -34,6 +34,7 @@ def test_a_hostile_script_finds_nothing(bench: Bench, tmp_path: Path) -> None:
     text, end = bench.output(child, 60)
     assert [line for line in text.splitlines() if line.startswith("GOT")] == []
     assert "canary" not in text
+    assert (data / "platform.db").stat().st_mode & 0o777 and data.stat().st_mode & 0o777
     assert "environment []" in text and "done" in text and end.code == 0
 
 
@@ -61,6 +62,12 @@ def test_usual_python_works_inside(bench: Bench) -> None:
         "assert subprocess.run(['/bin/echo', 'hi'], capture_output=True).stdout == b'hi\\n'\n"
         "asyncio.run(asyncio.sleep(0))\n"
         "ssl.create_default_context()\n"
+        "import shutil, tempfile, socket\n"
+        "shutil.copy2('kept', 'copied'); shutil.copytree('tmp', 'tree')\n"
+        "with tempfile.NamedTemporaryFile() as file: file.write(b'x')\n"
+        "a, b = socket.socketpair()\n"
+        "a.sendall(b'x'); assert b.recv(1) == b'x'\n"
+        "socket.socket().close()\n"
         "print('well')\n"
     )
     text, end = bench.output(child)
@@ -153,11 +160,11 @@ def test_a_killed_host_finds_its_strategy_again(bench: Bench) -> None:
     identity = child.identity
     from strategies.files import Places
 
-    noted = process.noted(Places(bench.home).pid_file(1), "token-1")
-    assert noted == identity == process.carrying("token-1")
-    assert process.noted(Places(bench.home).pid_file(1), "token-2") is None
-    assert process.is_alive(identity) and process.carries(identity, "token-1")
-    assert not process.carries(identity, "token-2")
+    noted = process.noted(Places(bench.home).pid_file(1), bench.token(1))
+    assert noted == identity == process.carrying(bench.token(1))
+    assert process.noted(Places(bench.home).pid_file(1), bench.token(2)) is None
+    assert process.is_alive(identity) and process.carries(identity, bench.token(1))
+    assert not process.carries(identity, bench.token(2))
     assert not process.is_alive(Identity(identity.pid, identity.started + 1, identity.boot))
     assert not process.is_alive(Identity(identity.pid, identity.started, "another boot"))
     adopted = Adopted(identity)

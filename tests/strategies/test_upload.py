@@ -117,3 +117,26 @@ def test_a_changed_version_is_noticed(tmp_path) -> None:
     target.write_bytes(b"import os\n")
     assert not places.is_whole(1, bundle.digest)
     assert not places.is_whole(2, bundle.digest)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"-" * 1_000_000 + b"1", b"a" + b".a" * 600_000, b"1" + b"+1" * 900_000, b"not " * 400_000 + b"1",
+        b"lambda:" * 250_000 + b"1", b"a if b else " * 150_000 + b"c", b"[" * 1_000_000,
+    ],
+)  # fmt: skip
+def test_code_nested_too_deeply_is_refused_with_a_reason(code: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"does not compile\. a\.py.*: \w"):
+        upload.read("a.py", code)
+
+
+def test_a_zip_that_lies_about_sizes_and_zips_in_zips_are_refused() -> None:
+    inner = zipped(("main.py", b"#" * (1 << 20)))
+    with pytest.raises(InvalidRequest, match="kind that is not kept"):
+        upload.read("a.zip", zipped(("main.py", GOOD), ("inner.zip", inner)))
+    lying = bytearray(zipped(("main.py", b"#" * (1 << 20))))
+    at = lying.rindex(b"PK\x01\x02") + 24
+    lying[at : at + 4] = (10).to_bytes(4, "little")
+    with pytest.raises(InvalidRequest):
+        upload.read("a.zip", bytes(lying))

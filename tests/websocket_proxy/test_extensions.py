@@ -69,6 +69,16 @@ async def test_a_page_watches_jobs_and_logs(world: World) -> None:
     assert (await keyed.ask(action="watch", topics=["job|7|"]))["code"] == "INVALID_PARAMETERS"
 
 
+async def test_an_alert_rings_on_its_persons_pages_only(world: World) -> None:
+    page = await world.connect()
+    await page.ask(action="authenticate", ticket="t1", features={"changed": True})
+    keyed = await world.client(features={"changed": True})
+    for topic in ("alert|1|", "alert|2|"):
+        world.bell.ring(topic)
+    assert await page.hear_all() == [{"type": "changed", "what": "alert"}]
+    assert await keyed.hear_all() == []
+
+
 async def test_feed_states_are_told_to_those_who_asked(world: World) -> None:
     talker = await world.client(features={"feed_status": True})
     assert (await talker.hear())["state"] == "live"

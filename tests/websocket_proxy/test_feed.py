@@ -63,6 +63,7 @@ class FakeFeeds:
         self.streams: list[FakeStream] = []
         self.must_be_up: list[str] = []
         self.applied: list[Sequence[Any]] = []
+        self.caught_up: list[str] = []
 
     def login(self, feed: str) -> Login:
         if feed not in self.logins:
@@ -85,6 +86,9 @@ class FakeFeeds:
     def apply(self, feed: str, orders: Sequence[Order]) -> None:
         time.sleep(0.01 if len(self.applied) == 0 else 0)
         self.applied.append(orders)
+
+    def catch_up(self, feed: str) -> None:
+        self.caught_up.append(feed)
 
 
 class World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.install import Install
 from tests.broker.sdk.environments import python_with
 
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300), pytest.mark.xdist_group("stream journey")]
 SCRIPT = Path(__file__).with_name("sdk_script.py")
 
 
@@ -72,7 +73,7 @@ def symbols_heard(socket: ClientConnection, count: int, seconds: float) -> set[s
 
 
 def test_the_public_sdk_connects_subscribes_and_is_called_back(install: Install) -> None:
-    python = python_with("openalgo-feed", "openalgo==1.0.47")
+    python = python_with("openalgo-1.0.47", "openalgo==1.0.47")
     done = subprocess.run(
         [str(python), str(SCRIPT), install.key, install.http, install.feed],
         capture_output=True,
@@ -81,7 +82,7 @@ def test_the_public_sdk_connects_subscribes_and_is_called_back(install: Install)
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
-    assert found["connected"] is True and found["connect_seconds"] < 1
+    assert found["connected"] is True and found["connect_seconds"] < 1 * stretch()
     assert all(symbols == ["NIFTY", "RELIANCE"] for symbols in found["symbols"].values())
     assert found["heard"]["ltp"]["data"]["ltp"] > 0
     assert found["heard"]["quote"]["data"]["volume"] >= 0 and found["heard"]["quote"]["data"]["close"] > 0
@@ -94,20 +95,24 @@ def test_a_killed_stream_role_is_back_in_three_seconds_with_every_price(install:
     symbols = [row["symbol"] for row in _search(install)][:150]
     assert len(symbols) > 20
     with subscribed(install, symbols) as socket:
-        assert symbols_heard(socket, len(symbols), 20) == set(symbols)
+        assert symbols_heard(socket, len(symbols), 20 * stretch()) == set(symbols)
         os.kill(role_pid(install), signal.SIGKILL)
         killed = time.monotonic()
-        stretch = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     with reconnected(install) as again:
         take(install, again, symbols)
         back = time.monotonic() - killed
-        assert symbols_heard(again, len(symbols), 15) == set(symbols)
+        assert symbols_heard(again, len(symbols), 15 * stretch()) == set(symbols)
     print(json.dumps({"back_s": round(back, 2), "complete_s": round(time.monotonic() - killed, 2)}))
-    assert back < 3 * stretch
+    assert back < 3 * stretch()
+
+
+def stretch() -> float:
+    """How much longer than alone things take on this machine just now."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def reconnected(install: Install) -> ClientConnection:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 15 * stretch()
     while True:
         try:
             return connect(install.feed, max_size=None, legacy=True)
@@ -163,14 +168,17 @@ def test_quotes_answer_from_the_last_tick_while_the_exchange_is_busy(install: In
 
     with subscribed(install, ["RELIANCE"]) as socket:
         quote()
-        frame = json.loads(socket.recv(10))
+        frame = json.loads(socket.recv(90))
         exchange = role_pid(install, "exchange")
         os.kill(exchange, signal.SIGSTOP)
         try:
+            with contextlib.suppress(TimeoutError):
+                while True:  # what was on its way when the exchange stopped
+                    frame = json.loads(socket.recv(0.1))
             answer, seconds = quote()
         finally:
             os.kill(exchange, signal.SIGCONT)
-        assert answer["status"] == "success" and seconds < 1
+        assert answer["status"] == "success" and seconds < 1 * stretch()
         assert answer["data"]["ltp"] == frame["data"]["ltp"]
 
 

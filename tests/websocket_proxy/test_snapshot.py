@@ -110,3 +110,18 @@ def test_nobody_waits_for_a_stream_role_that_is_away(tmp_path) -> None:  # type:
         assert snapshots.ask("paper", [("NSE", "INFY")]) is None
     assert time.monotonic() - begun < 0.05
     bus.close()
+
+
+async def test_the_role_tells_how_it_does(world: World, asker: Asker) -> None:
+    talker = await world.client()
+    await talker.ask(action="subscribe", symbols=[{"symbol": "INFY", "exchange": "NSE"}], mode=1)
+    assert await world.wanted(("INFY", 1))
+    world.tick("INFY", price=1500.5)
+    await talker.ticks(1)
+    found = await asker(asker.snapshots.stats)
+    assert found is not None
+    assert (found.clients, found.unauthenticated, found.slow, found.topics) == (1, 0, 0, 1)
+    assert found.frames >= 1 and found.bus_messages >= 1 and found.feeds["paper"] == "live"
+    next(iter(world.server.clients)).close(1013, "messages were not read")
+    again = await asker(asker.snapshots.stats)
+    assert again is not None and (again.clients, again.closes) == (0, {1013: 1})

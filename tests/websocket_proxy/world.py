@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,24 @@ class FakeEvents:
         return event
 
 
+class FakeBans:
+    """Addresses that a test bans."""
+
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+        self.known: set[str] = set()
+        self.looks = 0
+
+    def look(self) -> bool:
+        assert threading.current_thread() is not threading.main_thread(), "a read on the loop"
+        self.looks += 1
+        changed, self.known = self.known != self.wanted, set(self.wanted)
+        return changed
+
+    def covers(self, address: str) -> bool:
+        return address in self.known
+
+
 class Talker:
     """A client that speaks the public protocol and keeps what it hears."""
 
@@ -167,6 +186,7 @@ class World:
         self.limits = limits or Limits()
         self.access = FakeAccess()
         self.events = FakeEvents()
+        self.bans = FakeBans()
         self.talkers: list[Talker] = []
 
     async def open(self) -> None:
@@ -188,7 +208,8 @@ class World:
             known=self._known,
             brokers=("paper", "zerodha"),
             origins=Origins(["http://127.0.0.1:5000"], ["algo.example.com"]),
-            address=lambda peer, _headers: peer,
+            address=lambda peer, headers: headers.get("x-forwarded-for", peer),
+            banned=self.bans,
             threads=self.threads,
         )
 

@@ -4,7 +4,7 @@ import { all, inField, one } from "./dom.js";
 import { openDialog } from "./frame.js";
 
 const rows = () => all("[data-row]").filter((row) => row.offsetParent !== null);
-const current = () => one("[data-row][aria-selected=true]") ?? document.activeElement?.closest?.("[data-row]") ?? null;
+const current = () => document.activeElement?.closest?.("[data-row]") ?? one("[data-row][aria-selected=true]");
 
 export function select(row) {
   all("[data-row][aria-selected=true]").forEach((other) => other.removeAttribute("aria-selected"));
@@ -46,7 +46,9 @@ export function start() {
     if (inField(event.target) || one("dialog[open]")) return;
     if (handler(event) !== false) event.preventDefault();
   };
+  // The first binding that matches is the only one that runs: sequences stand before their last letter alone.
   const table = {
+    "g w": () => go("trade"), "g o": () => go("orders"), "g p": () => go("positions"), "g s": () => go("strategies"), "g c": () => go("options"), "g h": () => go("dashboard"),
     "/": () => openDialog("palette") || (location.href = "/search"),
     "Shift+?": () => openDialog("keys"),
     "?": () => openDialog("keys"),
@@ -56,7 +58,6 @@ export function start() {
     Enter: () => act("open"),
     b: () => act("buy") || side("BUY"), s: () => act("sell") || side("SELL"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"),
     x: () => act("select"), Delete: () => act("remove"),
-    "g w": () => go("trade"), "g o": () => go("orders"), "g p": () => go("positions"), "g s": () => go("strategies"), "g c": () => go("options"), "g h": () => go("dashboard"),
   };
   tinykeys(window, Object.fromEntries(Object.entries(table).map(([key, handler]) => [key, guarded(handler)])));
 }

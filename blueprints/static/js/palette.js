@@ -32,6 +32,8 @@ export function start() {
     const count = options().length;
     if (event.key === "ArrowDown" && count) { choose((at() + 1) % count); event.preventDefault(); }
     if (event.key === "ArrowUp" && count) { choose((at() - 1 + count) % count); event.preventDefault(); }
+    // A search field would only empty itself.
+    if (event.key === "Escape") { event.preventDefault(); dialog.close(); }
     if (event.key === "Enter") { event.preventDefault(); one("a", options()[Math.max(0, at())] ?? dialog)?.click(); }
   });
   dialog.addEventListener("opened", () => { input.select(); input.focus(); ask(); });

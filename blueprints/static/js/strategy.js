@@ -1,5 +1,6 @@
 /* Strategy pages: bells of their logs, the log that grows while it is looked at, the code editor's Tab key. */
 import { all, one, on } from "./dom.js";
+import { addToasts } from "./frame.js";
 import { watch } from "./socket.js";
 
 const STATE_GAP = 1500;
@@ -58,7 +59,18 @@ function editor() {
   });
 }
 
+let newest = 0;
+
+/** A strategy crashed, failed or did not start: say so on whatever page is open. */
+async function tell() {
+  const answer = await fetch(`/python/alerts/news?after=${newest}`, { headers: { "X-Requested-With": "fetch" }, credentials: "same-origin" });
+  if (!answer.ok) return;
+  newest = Number(answer.headers.get("X-Newest")) || newest;
+  addToasts(await answer.text());
+}
+
 export function start() {
+  document.body.addEventListener("changed:alert", tell);
   const ids = all("[data-strategies]").flatMap((part) => part.dataset.strategies.split(" ")).filter(Boolean);
   place = one("[data-log]");
   if (ids.length) listen(ids);

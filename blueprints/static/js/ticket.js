@@ -55,8 +55,9 @@ function guard(form, type) {
   const blocked = (type === "MARKET" || type === "SL-M") && isStale(form.dataset.key);
   one("[data-stale-note]", form).hidden = !blocked;
   const button = one("[data-submit]", form);
-  button.disabled = Boolean(form.dataset.busy) || blocked;
-  button.title = blocked ? "Prices are old" : "";
+  const { off } = form.dataset;
+  button.disabled = Boolean(form.dataset.busy || off) || blocked;
+  button.title = off || (blocked ? "Prices are old" : "");
 }
 
 async function preview(form) {

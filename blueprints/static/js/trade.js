@@ -34,7 +34,8 @@ async function pick(link) {
   document.dispatchEvent(new CustomEvent("chart:pick", { detail: { key: link.dataset.pick, name: head?.dataset.name ?? symbol } }));
   swapped();
   begin();
-  if (link.dataset.side) one("#ticket [name=quantity]")?.select();
+  const quantity = link.dataset.side && one("#ticket [name=quantity]");
+  if (quantity) { quantity.focus(); quantity.select(); }
 }
 
 async function toggleDepth(button) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -20,6 +21,7 @@ from broker.protection import protected_leg
 from broker.sequence import RestBroker
 from domain import market, model
 from domain.clock import IST, Clock
+from domain.conversion import ConvertPosition
 from domain.errors import BadResponse, BrokerError, OrderNotFound, OrderRejected, RateLimited, SessionOver
 from domain.masters import BadRow
 from domain.model import Instrument
@@ -27,6 +29,10 @@ from domain.outcomes import Outcome
 
 EVERY_ROUTE = frozenset({"*"})
 _DAILY = "EOD"
+_SESSION_OVER = re.compile(
+    r"session (key|token|id|expired|invalid|timed?.?out|not found)|(invalid|expired|no) session"
+)
+"""Not the bare word: exchanges speak of trading sessions when they refuse an order."""
 
 
 class NorenBroker(RestBroker):
@@ -100,7 +106,7 @@ class NorenBroker(RestBroker):
 
     def _error(self, words: str, reply: Reply) -> BrokerError | SessionOver:
         told, name = words.lower(), self.manifest.name
-        if "session" in told or "access token" in told or "invalid token" in told:
+        if "access token" in told or "invalid token" in told or _SESSION_OVER.search(told):
             return SessionOver(words)
         if "exceeds limit" in told:
             return RateLimited(name, "RATE", words, reply.retry_after)
@@ -125,6 +131,20 @@ class NorenBroker(RestBroker):
     def build_cancel(self, wish: model.CancelOrder) -> Call:
         data = {"ordersource": "API", "norenordno": wish.order_id}
         return self._call("CancelOrder", data, kind="orders", urgent=True)
+
+    # -- conversions
+    def build_convert(self, wish: ConvertPosition, *, carried: bool) -> Call:
+        data = {"ordersource": "API", **wire.convert_data(wish, carried=carried)}
+        return self._call("ProductConversion", data)
+
+    def parse_converted(self, payload: object) -> bool:
+        if fields.text(fields.row(payload), "stat").lower() != "ok":
+            raise ValueError("neither done nor refused")
+        return True
+
+    def fetch_carried(self, wish: ConvertPosition) -> tuple[Decimal, Decimal]:
+        call = self._call("PositionBook", {})
+        return self.read(call, lambda payload: wire.parse_carried(payload, wish))
 
     # -- triggers
     def _place_gtt(self, wish: model.PlaceGtt) -> Outcome:

@@ -7,7 +7,7 @@ Source: the public files of 2025-10 that carry the columns named below.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -37,6 +37,8 @@ _COLUMNS = {
 }
 _INDICES = {"NSE": Exchange.NSE_INDEX, "BSE": Exchange.BSE_INDEX, "MCX": Exchange.MCX_INDEX}
 _INDEX_TICK = Decimal("0.05")
+_FINEST_IN_PAISE = Decimal("0.25")
+"""The finest tick that there is, a currency's; counted in rupees, every exchange has ticks below this number."""
 _EXCHANGES = {"NCX": Exchange.NCDEX}
 _DATE_CODE = 5
 """`26AUG` or `26818`: what stands between the underlying and the strike in a BFO trading symbol."""
@@ -54,10 +56,12 @@ def read(
     pattern: str = "*_symbols.txt*",
     names: Mapping[str, str] | None = None,
     assumed: Mapping[str, str] | None = None,
+    paise: Container[str] = (),
 ) -> Iterator[Instrument | BadRow]:
     """Every row of the file, or of the folder's files together. Raises DamagedMaster.
 
     names    a house's own column names -> the family's; assumed  cells of columns that its files do not have
+    paise    the house's exchanges whose tick sizes it counts in paise, unless a file shows parts of a rupee
     """
     ours, given = dict(names or {}), dict(assumed or {})
     theirs = {name: own for own, name in ours.items()}
@@ -65,11 +69,34 @@ def read(
     files = sorted(path.glob(pattern)) if path.is_dir() else [path]
     if not files:
         raise DamagedMaster(f"the folder holds no {pattern} file")
-    numbered = (pair for file in files for pair in csv_rows(file, columns))
-    return _read_rows(
-        (number, row and given | {ours.get(name, name): cell for name, cell in row.items()})
-        for number, row in numbered
-    )
+
+    def rows() -> Iterator[tuple[int, Row | None]]:
+        for number, row in (pair for file in files for pair in csv_rows(file, columns)):
+            yield number, row and given | {ours.get(name, name): cell for name, cell in row.items()}
+
+    return _read_rows(_in_rupees(rows, paise) if paise else rows())
+
+
+def _in_rupees(
+    rows: Callable[[], Iterator[tuple[int, Row | None]]], paise: Container[str]
+) -> Iterator[tuple[int, Row | None]]:
+    """The rows with their tick sizes in rupees. An exchange is in paise when none of its ticks is finer than those."""
+    finest: dict[str, Decimal] = {}
+    for _, row in rows():
+        if row is not None and row["Exchange"] in paise and (tick := _tick(row)):
+            finest[row["Exchange"]] = min(tick, finest.get(row["Exchange"], tick))
+    for number, row in rows():
+        if row is not None and finest.get(row["Exchange"], 0) >= _FINEST_IN_PAISE and (tick := _tick(row)):
+            row = row | {"TickSize": str(tick / 100)}
+        yield number, row
+
+
+def _tick(row: Row) -> Decimal | None:
+    """The cell, None where it is no number: that row is judged where it is read."""
+    try:
+        return number_of(row["TickSize"])
+    except (ValueError, ArithmeticError):
+        return None
 
 
 def _read_rows(numbered: Iterable[tuple[int, Row | None]]) -> Iterator[Instrument | BadRow]:
@@ -81,14 +108,6 @@ def _read_rows(numbered: Iterable[tuple[int, Row | None]]) -> Iterator[Instrumen
             seen.add(f"{found.broker_exchange}|{found.broker_token}")
             seen.add(found.broker_exchange)
     yield from (row for row in _unlisted() if "BSE" in seen and f"BSE|{row.broker_token}" not in seen)
-
-
-def in_paise(rows: Iterable[Instrument | BadRow], exchanges: Container[str]) -> Iterator[Instrument | BadRow]:
-    """The rows of a house that counts tick sizes in paise on these exchanges."""
-    for row in rows:
-        if isinstance(row, Instrument) and row.exchange in exchanges:
-            row = replace(row, tick_size=row.tick_size / 100)
-        yield row
 
 
 def ticks_from_facts(rows: Iterable[Instrument | BadRow]) -> Iterator[Instrument | BadRow]:

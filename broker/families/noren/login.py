@@ -17,6 +17,7 @@ from domain.clock import Clock
 from domain.errors import LoginFailed
 
 _TOKEN_NAMES = ("access_token", "accesstoken", "token", "susertoken")
+_USER_NAMES = ("USERID", "client", "uid")
 
 
 def checksum(*parts: str) -> str:
@@ -53,6 +54,9 @@ def read_tokens(manifest: Manifest, values: Mapping[str, str], call: Call, clock
     if not isinstance(token, str) or str(row.get("stat")).lower() != "ok":
         raise LoginFailed(fields.maybe_text(row, "emsg") or "the login was refused")
     user = values["user_id"]
+    came = next((str(row[name]) for name in _USER_NAMES if row.get(name)), user)
+    if came.lower() != user.lower():
+        raise LoginFailed(f"you came back as {came}, but this account is {user}")
     account = row.get("actid")
     return Tokens(
         user_id=user,

@@ -71,6 +71,10 @@ class NorenStream(BrokerStream):
         return _by_depth(wants, "t", "d")
 
     def build_unsubscribe(self, wants: Sequence[Want]) -> Iterable[Frame]:
+        """What was heard goes too: wanted again, or in a lower mode, an instrument begins with its next whole frame."""
+        for heard in self._heard.values():
+            for want in wants:
+                heard.pop(_key(want.instrument), None)
         return _by_depth(wants, "u", "ud")
 
     def parse(self, frame: Frame, line: Line) -> list[Tick]:

@@ -19,6 +19,7 @@ from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
 from domain import market, model
 from domain.clock import IST
+from domain.conversion import ConvertPosition
 from domain.model import Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({Side.BUY: "B", Side.SELL: "S"})
@@ -115,6 +116,20 @@ def margin_data(order: model.PlaceOrder) -> dict[str, object]:
     return {name: asked[name] for name in asked if name not in ("dscqty", "ret")}
 
 
+def convert_data(wish: ConvertPosition, *, carried: bool) -> dict[str, object]:
+    """The side is the position's. Source: https://finserv-docs.pages.dev/orders_and_trades/product_conversion, read
+    2026-11-25; the houses' builds of NorenRestApiPy spell `postype` DAY and CF."""
+    return {
+        "exch": EXCHANGE.write(wish.instrument.exchange),
+        "tsym": quote_plus(wish.instrument.broker_symbol),
+        "qty": rows.plain(wish.quantity),
+        "prd": PRODUCT.write(wish.to_product),
+        "prevprd": PRODUCT.write(wish.product),
+        "trantype": SIDE.write(wish.side),
+        "postype": "CF" if carried else "DAY",
+    }
+
+
 def gtt_data(wish: model.PlaceGtt, leg: model.GttLeg) -> dict[str, object]:
     """One trigger with its order: above the last price or below it, by where the trigger lies."""
     return {
@@ -199,6 +214,22 @@ def parse_positions(payload: object, find: InstrumentLookup) -> list[model.Posit
         for row in rows
         if row.get("prd") in _OWN_PRODUCTS or PRODUCT.get(row.get("prd")) is None
     ]
+
+
+def parse_carried(payload: object, wish: ConvertPosition) -> tuple[Decimal, Decimal]:
+    """Units carried and opened today of a position; 0 and 0 where there is none. `cf` is what came over."""
+    one = wish.instrument
+    for row in fields.rows(payload):
+        if (row.get("exch"), row.get("tsym"), PRODUCT.get(row.get("prd"))) == (
+            one.broker_exchange,
+            one.broker_symbol,
+            wish.product,
+        ):
+            bought, sold = (fields.maybe_decimal(row, name) for name in ("cfbuyqty", "cfsellqty"))
+            came_in = (bought or Decimal(0)) - (sold or Decimal(0))
+            whole = fields.decimal(row, "netqty") * wish.side.sign
+            return rows.carried(whole, came_in * wish.side.sign)
+    return Decimal(0), Decimal(0)
 
 
 def _position(row: Row, find: InstrumentLookup) -> model.Position:

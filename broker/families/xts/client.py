@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
@@ -15,10 +16,11 @@ from broker import fields
 from broker.families.xts import instruments, login, wire
 from broker.families.xts.stream import XtsStream
 from broker.http import Call, Reply
-from broker.interface import Tokens
+from broker.interface import BrokerSession, InstrumentLookup, Tokens
 from broker.sequence import RestBroker
 from domain import market, model
 from domain.clock import Clock
+from domain.conversion import ConvertPosition
 from domain.errors import (
     BadResponse,
     BrokerError,
@@ -30,6 +32,7 @@ from domain.errors import (
 )
 from domain.masters import BadRow
 from domain.model import Instrument
+from domain.outcomes import Accepted, Outcome
 
 Opening = Callable[..., Tokens]
 DEPTH, INTEREST = 1502, 1510
@@ -47,13 +50,19 @@ class XtsBroker(RestBroker):
     opening: ClassVar[Opening] = staticmethod(login.with_key)
     stream = XtsStream
 
+    def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
+        super().__init__(session, find, clock)
+        self._tags: dict[str, str] = {}
+
     # -- login
     @classmethod
     def login_page(cls, values: Mapping[str, str], urls: Mapping[str, str], state: str) -> str:
         """Houses with a redirect have a `login` address; the page returns to the address that the form names."""
-        page = urls.get("login") or cls.manifest.urls.get("login", "")
-        asked = {"appKey": values["api_key"], "returnURL": values.get("redirect_url", "")}
-        return f"{page}?{urlencode(asked)}" if "login" in cls.manifest.urls else ""
+        if "login" not in cls.manifest.urls:
+            return ""
+        page, back = urls.get("login") or cls.manifest.urls["login"], values.get("redirect_url", "")
+        back += f"{'&' if '?' in back else '?'}{urlencode({'state': state})}"
+        return f"{page}?{urlencode({'appKey': values['api_key'], 'returnURL': back})}"
 
     @classmethod
     def log_in(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
@@ -111,6 +120,15 @@ class XtsBroker(RestBroker):
             return OrderNotFound(name, code, words)
         return OrderRejected(name, code, words)
 
+    def refused_token(self, call: Call, over: SessionOver) -> BrokerError | SessionOver:
+        """Market data has a session of its own, which any other login with its keys ends. Orders go on without it."""
+        if call.url.startswith(self.url("market")):
+            name, title = self.manifest.name, self.manifest.title
+            return BrokerError(
+                name, text=f"{title}'s market data session has ended ({over}). Log in again for prices."
+            )
+        return super().refused_token(call, over)
+
     def parse_order_id(self, payload: object) -> str:
         return wire.order_id(fields.row(payload))
 
@@ -120,16 +138,38 @@ class XtsBroker(RestBroker):
         return self._call("place", "POST", "orders", data, kind="orders", urgent=order.urgent)
 
     def build_modify(self, change: model.ModifyOrder) -> Call:
-        return self._call("modify", "PUT", "orders", wire.modify_data(change), kind="orders")
+        data = wire.modify_data(change, self._tags.get(change.order_id, ""))
+        return self._call("modify", "PUT", "orders", data, kind="orders")
+
+    def _place(self, order: model.PlaceOrder) -> Outcome:
+        outcome = super()._place(order)
+        if isinstance(outcome, Accepted):
+            self._tags[outcome.order_id] = order.client_order_id
+        return outcome
+
+    def _modify(self, change: model.ModifyOrder) -> Outcome:
+        """A change carries its order's tag. Another process may have placed it: then the book tells, if it can."""
+        if change.order_id not in self._tags:
+            with suppress(BrokerError, SessionOver):
+                self._fetch_orders()
+        return super()._modify(change)
 
     def build_cancel(self, wish: model.CancelOrder) -> Call:
         query = [("appOrderID", wish.order_id)]
         return self._call("cancel", "DELETE", "orders", query=query, kind="orders", urgent=True)
 
+    def build_convert(self, wish: ConvertPosition, *, carried: bool) -> Call:
+        """A success says "request sent" alone: https://utradealgos.dev/site/portfolio/position_conversion, read
+        2026-11-25."""
+        return self._call("convert", "PUT", "portfolio/positions/convert", wire.convert_data(wish))
+
     # -- books
     def _fetch_orders(self) -> list[model.Order]:
         def parse(payload: object) -> list[model.Order]:
-            found = [wire.parse_order(row, self.find) for row in fields.rows(payload)]
+            rows = fields.rows(payload)
+            found = [wire.parse_order(row, self.find) for row in rows]
+            tags = [fields.maybe_text(row, "OrderUniqueIdentifier") for row in rows]
+            self._tags.update((order.order_id, tag) for order, tag in zip(found, tags, strict=True))
             return sorted(found, key=lambda order: (order.placed_at, int(order.order_id)))
 
         return self.read(self._call("orders", "GET", "orders"), parse)
@@ -142,10 +182,10 @@ class XtsBroker(RestBroker):
         return self.read(self._call("trades", "GET", "orders/trades"), parse)
 
     def _fetch_positions(self) -> list[model.Position]:
-        """Some servers put the rows into an object, some do not."""
+        """Some servers put the rows into an object, some do not; an empty object is an empty list."""
 
         def parse(payload: object) -> list[model.Position]:
-            listed = payload if isinstance(payload, list) else fields.row(payload)["positionList"]
+            listed = payload["positionList"] if isinstance(payload, dict) and payload else payload or []
             return [wire.parse_position(row, self.find) for row in fields.rows(listed)]
 
         query = [("dayOrNet", "NetWise")]
@@ -166,11 +206,8 @@ class XtsBroker(RestBroker):
 
     # -- market data
     def _market_call(self, instruments: Sequence[Instrument], code: int) -> Call:
-        body = {
-            "instruments": [wire.numbered(one) for one in instruments],
-            "xtsMessageCode": code,
-            "publishFormat": "JSON",
-        }
+        listed = [wire.numbered(one) for one in instruments]
+        body = {"instruments": listed, "xtsMessageCode": code, "publishFormat": "JSON"}
         return self._data_call("quotes", "POST", "instruments/quotes", body, kind="quotes")
 
     def build_quotes(self, instruments: Sequence[Instrument]) -> Call:

@@ -6,6 +6,7 @@ The market token is asked for once and shared by quotes and ticks: a second logi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import unquote
 
 import orjson
@@ -20,9 +21,11 @@ from domain.clock import Clock
 from domain.errors import LoginFailed
 
 SOURCE = "WebAPI"
+Words = Mapping[str, str]
+"""Values or addresses, by name."""
 
 
-def with_key(manifest: Manifest, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
+def with_key(manifest: Manifest, values: Words, urls: Words, clock: Clock) -> Tokens:
     """Key and secret, with an access token where the person has one."""
     values = manifest.login.complete(values)
     asked = {"appKey": values["api_key"], "secretKey": values["api_secret"], "source": SOURCE}
@@ -32,34 +35,32 @@ def with_key(manifest: Manifest, values: Mapping[str, str], urls: Mapping[str, s
     return _tokens(manifest, values, urls, opened, clock)
 
 
-def with_access_token(
-    manifest: Manifest, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock
-) -> Tokens:
+def with_access_token(manifest: Manifest, values: Words, urls: Words, clock: Clock) -> Tokens:
     """The redirect brings an access token, which the order service trades for a session."""
     values = manifest.login.complete(values)
     asked = {"appKey": values["api_key"], "secretKey": values["api_secret"]}
-    asked["accessToken"] = _returned(values["code"], "accessToken")
+    asked["accessToken"] = _word(_carried(values["code"]), "accessToken")
     opened = _session(manifest, f"{urls['rest']}/user/session", asked, clock)
     return _tokens(manifest, values, urls, opened, clock)
 
 
-def with_session(
-    manifest: Manifest, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock
-) -> Tokens:
+def with_session(manifest: Manifest, values: Words, urls: Words, clock: Clock) -> Tokens:
     """The redirect brings the finished session of the order service."""
     values = manifest.login.complete(values)
-    opened = {name: _returned(values["code"], name) for name in ("token", "userID")}
+    told = _carried(values["code"])
+    opened = {**told, **{name: _word(told, name) for name in ("token", "userID")}}
     return _tokens(manifest, values, urls, opened, clock)
 
 
-def _tokens(
-    manifest: Manifest, values: Mapping[str, str], urls: Mapping[str, str], opened: Row, clock: Clock
-) -> Tokens:
-    asked = {
-        "appKey": values["api_key_market"],
-        "secretKey": values["api_secret_market"],
-        "source": SOURCE,
-    }
+def _tokens(manifest: Manifest, values: Words, urls: Words, opened: Row, clock: Clock) -> Tokens:
+    """A dealer's calls must name a client, and neither how one is named nor a dealer's books are documented: without a
+    name their orders would be the dealer's own. Source: xts-api-client 0.1.26 (it sends `*****`), read 2026-11-24."""
+    if str(opened.get("isInvestorClient", True)).lower() == "false":
+        raise LoginFailed(
+            f"This is a dealer's login at {manifest.title}. A dealer's orders must name the client whom they are for, "
+            "which cannot be done here: use the app keys of the client's own login."
+        )
+    asked = {"appKey": values["api_key_market"], "secretKey": values["api_secret_market"], "source": SOURCE}
     market = _session(manifest, f"{urls['market']}/auth/login", asked, clock)
     user = str(opened["userID"])
     return Tokens(
@@ -91,17 +92,18 @@ def _session(manifest: Manifest, url: str, asked: Mapping[str, str], clock: Cloc
     raise LoginFailed(words or f"the login was refused (HTTP {reply.status})")
 
 
-def _returned(session: str, name: str) -> str:
-    """One word of the `session` that a redirect carries: JSON, perhaps percent-encoded, perhaps JSON within JSON."""
+def _carried(session: str) -> Row:
+    """The `session` that a redirect carries: JSON, perhaps percent-encoded, perhaps JSON within JSON; {} if neither."""
     told: object = session.strip().removeprefix("session=")
     for _ in range(3):
-        if not isinstance(told, str):
-            break
-        try:
-            told = orjson.loads(told if told[:1] in ("{", '"') else unquote(told))
-        except ValueError:
-            break
-    value = told.get(name) if isinstance(told, dict) else None
+        if isinstance(told, str):
+            with suppress(ValueError):
+                told = orjson.loads(told if told[:1] in ("{", '"') else unquote(told))
+    return told if isinstance(told, dict) else {}
+
+
+def _word(told: Row, name: str) -> str:
+    value = told.get(name)
     if not isinstance(value, str) or not value:
         raise LoginFailed(f"no {name} in what the login page returned")
     return value

@@ -1,9 +1,7 @@
-"""XTS's ticks: Socket.IO over one WebSocket, as a minimal text client; subscriptions are HTTP calls beside it.
+"""XTS's ticks: events of the market data service's socket; subscriptions are HTTP calls beside it.
 
-Engine.IO 4 frames: `0{…}` opens, `40` joins, the server pings `2` and hears `3`, `42["name", "json"]` is an event.
 `<code>-json-full` is a whole object; a partial one, JSON or `t:1_22,110:…` text, holds what changed. Binary packets
 have no published layout and are never read for prices: while a socket brings nothing else, quotes are asked instead.
-A client library would bring an event loop's worth of reconnecting that `stream_line.py` does already.
 """
 
 from __future__ import annotations
@@ -12,16 +10,18 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 import orjson
 
-from broker import fields
+from broker import fields, rows
 from broker.families.xts import wire
+from broker.families.xts.orders import XtsOrders
+from broker.families.xts.socket import XtsSocket, event_object
 from broker.fields import Row
 from broker.http import Call, HttpClient, NoAnswer, NotSent
+from broker.interface import BrokerSession
 from broker.pacing import Paced, Pacer
-from broker.stream import BrokerStream, Frame, Want
+from broker.stream import Frame, Want
 from broker.stream_line import Line
 from domain.market import Tick
 from domain.model import Instrument, StreamMode
@@ -38,18 +38,18 @@ _COMPACT = {
     "v": "TotalTradedQuantity", "ap": "AverageTradedPrice", "o": "Open", "h": "High", "l": "Low", "c": "Close",
     "tb": "TotalBuyQuantity", "ts": "TotalSellQuantity", "ltt": "LastTradedTime",
 }  # fmt: skip
+_SIDES = {"bi": "Bid", "ai": "Ask"}
 
 
-class XtsStream(BrokerStream):
-    """Tokens: market_user_id, market_token. The login is the address; the server's pings prove life.
+class XtsStream(XtsSocket):
+    """Prices, and beside them the order service's socket. Tokens: market_user_id, market_token, those of `XtsOrders`.
 
     last_price_code  the message that LTP subscribes
     poll_every       seconds between quotes where a socket brings binary packets only
     """
 
-    answers_login = True
-    silence = 60.0
     batch = 50
+    order_line = True
     last_price_code: ClassVar[int] = LAST_PRICE
     poll_every: ClassVar[float] = 1.0
 
@@ -61,69 +61,48 @@ class XtsStream(BrokerStream):
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling: asyncio.Task[None] | None = None
         self._read_at = 0.0
+        same = {
+            name: getattr(self, name) for name in ("manifest", "first_pause", "longest_pause", "watch_every")
+        }
+        orders_alone = self.sinks._replace(state=_not_told)
+        self._orders: XtsOrders = type("XtsOrders", (XtsOrders,), same)(
+            self.feed, self.session, self.find, self.clock, orders_alone, self.is_open
+        )
         limits = self.manifest.limits
-        self._http = HttpClient(Pacer(limits.requests, limits.per_minute, self.clock), self.clock)
+        pacer = Pacer(limits.requests, limits.per_minute, self.clock, self.session.counted)
+        self._http = HttpClient(pacer, self.clock)
 
     async def stop(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._orders.stop()
         await super().stop()
         self._http.close()
+
+    def start(self) -> None:
+        """Order updates are listened for at once; prices from the first `want` on."""
+        self._orders.start()
+
+    async def renew(self, session: BrokerSession) -> None:
+        await self._orders.renew(session)
+        await super().renew(session)
 
     # -- the socket
     def url(self) -> str:
         tokens = self.session.tokens
-        base = self.session.urls.get("stream") or self.manifest.urls["stream"]
-        query = {
-            "token": tokens["market_token"],
-            "userID": tokens["market_user_id"],
-            "publishFormat": "JSON",
-            "broadcastMode": "Full",
-            "transport": "websocket",
-            "EIO": "4",
-        }
-        return f"{base}/?{urlencode(query)}"
-
-    def build_login(self) -> Iterable[Frame]:
-        yield "40"
+        how = {"publishFormat": "JSON", "broadcastMode": "Full"}
+        return self.address("stream", tokens["market_user_id"], tokens["market_token"], **how)
 
     def on_connected(self, line: Line) -> None:
         for want in line.ledger.values():
             self._heard.pop(_number(want.instrument), None)
 
-    def parse(self, frame: Frame, line: Line) -> list[Tick]:
-        if isinstance(frame, bytes):
-            return []
-        if frame.startswith("42"):
-            return self._event(orjson.loads(frame[2:]), line)
-        if frame.startswith("451-"):
-            self._binary()
-        elif frame == "2":
-            line.say("3")
-        elif frame.startswith("40"):
-            line.logged_in()
-        elif frame.startswith("44"):
-            told = orjson.loads(frame[2:])
-            line.login_refused(str(told.get("message")) if isinstance(told, dict) else str(told))
-        elif frame[:1] == "1" or frame.startswith("41"):
-            line.say("1")
-        elif not (frame.startswith("0{") or frame == "6"):
-            raise ValueError("not a frame of Socket.IO")
-        return []
-
-    def _event(self, told: object, line: Line) -> list[Tick]:
-        if not isinstance(told, list) or len(told) != 2:
-            return []
-        name, payload = told
-        if name in ("joined", "success"):
-            line.logged_in()
-            return []
-        if not isinstance(name, str) or "-json-" not in name or not name[:4].isdecimal():
+    def on_event(self, name: str, payload: object) -> list[Tick]:
+        if "-json-" not in name or not name[:4].isdecimal():
             return []
         row = _object(payload)
-        number = fields.whole(row, "ExchangeSegment"), fields.whole(row, "ExchangeInstrumentID")
-        tick = self._tick(number, row)
+        tick = self._tick(_number_of(row), row)
         self._read_at = self.monotonic()
         return [tick] if tick else []
 
@@ -145,7 +124,9 @@ class XtsStream(BrokerStream):
         return ()
 
     def build_unsubscribe(self, wants: Sequence[Want]) -> Iterable[Frame]:
+        """What was heard goes too: wanted again, an instrument has no price until one comes."""
         for want in wants:
+            self._heard.pop(_number(want.instrument), None)
             if self._known.get(_number(want.instrument)) == want:
                 del self._known[_number(want.instrument)]
         self._later("PUT", wants)
@@ -213,7 +194,7 @@ class XtsStream(BrokerStream):
         return None
 
     # -- binary packets
-    def _binary(self) -> None:
+    def on_binary(self) -> None:
         if self._polling is None:
             log.warning(
                 "feed=%s sends binary packets; quotes are asked for what brings nothing else", self.feed
@@ -235,16 +216,30 @@ class XtsStream(BrokerStream):
                 self._beside_the_socket(told or {})
 
 
+def _not_told(state: str, words: str) -> None:
+    """The feed's state is that of its prices: without the order socket the order book is read."""
+
+
 def _object(payload: object) -> Row:
     """An event's object: JSON text, the object itself, or the compact text of a partial one."""
-    if not isinstance(payload, str):
-        return fields.row(payload)
-    if not payload.startswith("t:"):
-        return fields.row(orjson.loads(payload))
-    cells = dict(part.partition(":")[::2] for part in payload.split(","))
+    if not isinstance(payload, str) or not payload.startswith("t:"):
+        return event_object(payload)
+    parts = payload.split(",")
+    cells, best = dict(part.partition(":")[::2] for part in parts), _best(parts)
     segment, _, token = cells.pop("t").partition("_")
     told: dict[str, object] = {_COMPACT[name]: cell for name, cell in cells.items() if name in _COMPACT}
-    return told | {"ExchangeSegment": segment, "ExchangeInstrumentID": token}
+    return told | best | {"ExchangeSegment": segment, "ExchangeInstrumentID": token}
+
+
+def _best(parts: Sequence[str]) -> dict[str, object]:
+    """The first level of either side in a compact text: `bi:0|size|price|orders`; deeper ones are left out."""
+    found: dict[str, object] = {}
+    for part in parts:
+        name, _, cells = part.partition(":")
+        level = cells.split("|")
+        if name in _SIDES and len(level) >= 3 and level[0] == "0":
+            found |= {f"{_SIDES[name]}Size": level[1], f"{_SIDES[name]}Price": level[2]}
+    return found
 
 
 def _listed(result: Row) -> list[Row]:
@@ -262,28 +257,15 @@ def _number(instrument: Instrument) -> Number:
 
 def _tick(want: Want, heard: Row, now: int) -> Tick:
     one, deep = want.instrument, want.mode >= StreamMode.DEPTH and "Bids" in heard
-    real, whole = fields.real, fields.whole
     return Tick(
         exchange=one.exchange.value,
         symbol=one.symbol,
         mode=StreamMode.DEPTH if deep else min(want.mode, StreamMode.QUOTE),
-        last_price=real(heard, "LastTradedPrice"),
         ltt=wire.traded_at(heard) * 1000 or now,
         timestamp=now,
-        open=real(heard, "Open"),
-        high=real(heard, "High"),
-        low=real(heard, "Low"),
-        close=real(heard, "Close"),
-        volume=whole(heard, "TotalTradedQuantity"),
-        average_price=real(heard, "AverageTradedPrice"),
-        last_quantity=whole(heard, "LastTradedQunatity"),
-        total_buy_quantity=whole(heard, "TotalBuyQuantity"),
-        total_sell_quantity=whole(heard, "TotalSellQuantity"),
-        open_interest=whole(heard, "OpenInterest"),
-        bid=real(heard, "BidPrice"),
-        ask=real(heard, "AskPrice"),
-        bid_quantity=whole(heard, "BidSize"),
-        ask_quantity=whole(heard, "AskSize"),
+        total_buy_quantity=fields.whole(heard, "TotalBuyQuantity"),
+        total_sell_quantity=fields.whole(heard, "TotalSellQuantity"),
         bids=wire.levels(heard, "Bids") if deep else (),
         asks=wire.levels(heard, "Asks") if deep else (),
+        **rows.numbers(heard, wire.QUOTE),
     )

@@ -17,6 +17,7 @@ from broker.fields import FieldError, Row
 from broker.interface import InstrumentLookup
 from domain import market, model
 from domain.clock import IST
+from domain.conversion import ConvertPosition
 from domain.model import Exchange, OrderState, OrderType, Product, Side
 
 SIDE = CodeTable({Side.BUY: "BUY", Side.SELL: "SELL"})
@@ -64,6 +65,7 @@ SEGMENT = CodeTable(
 NUMBERS = {"NSECM": 1, "NSEFO": 2, "NSECD": 3, "BSECM": 11, "BSEFO": 12, "MCXFO": 51}
 SEGMENT_NAMES = {number: name for name, number in NUMBERS.items()}
 
+_NET_QUANTITY = ("Quantity", "NetQty", "netQty", "NetQuantity", "net_qty")
 _UNTOUCHED = frozenset({"new", "open", "replaced"})
 _TIMES = ("%d-%m-%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")
 _1980 = int(datetime(1980, 1, 1, tzinfo=IST).timestamp())
@@ -106,8 +108,19 @@ def order_data(order: model.PlaceOrder) -> dict[str, object]:
     }
 
 
-def modify_data(change: model.ModifyOrder) -> dict[str, object]:
-    """All terms anew. The tag of the placement is not known here; an absent one stays."""
+def convert_data(wish: ConvertPosition) -> dict[str, object]:
+    """`isDayWise` false: of the net position, as the net book shows it. Source: xts-api-client 0.1.26
+    `convert_position`, read 2026-11-25."""
+    asked = {
+        "targetQty": int(wish.quantity),
+        "isDayWise": False,
+        "oldProductType": PRODUCT.write(wish.product),
+    }
+    return named(wish.instrument) | asked | {"newProductType": PRODUCT.write(wish.to_product)}
+
+
+def modify_data(change: model.ModifyOrder, tag: str) -> dict[str, object]:
+    """All terms anew, and the tag that the order was placed with, as the vendor's library sends it; "" is left out."""
     return {
         "appOrderID": int(change.order_id),
         "modifiedProductType": PRODUCT.write(change.product),
@@ -116,6 +129,7 @@ def modify_data(change: model.ModifyOrder) -> dict[str, object]:
         "modifiedDisclosedQuantity": int(change.disclosed_quantity),
         **dict(zip(("modifiedLimitPrice", "modifiedStopPrice"), _prices(change), strict=True)),
         "modifiedTimeInForce": "DAY",
+        **({"orderUniqueIdentifier": tag} if tag else {}),
     }
 
 
@@ -219,10 +233,10 @@ def parse_trade(row: Row, find: InstrumentLookup) -> model.Trade:
 
 
 def parse_position(row: Row, find: InstrumentLookup) -> model.Position:
-    """Read one net position; servers spell the instrument's number in two ways. There is no last price in it."""
+    """Read one net position; servers spell two of its fields in several ways. There is no last price in it."""
     symbol, exchange = _symbol(row, find)
     instrument = find(fields.text(row, "ExchangeSegment"), _token(row))
-    quantity = fields.decimal(row, "Quantity")
+    quantity = fields.decimal(row, next((name for name in _NET_QUANTITY if name in row), _NET_QUANTITY[0]))
     side = "BuyAveragePrice" if quantity > 0 else "SellAveragePrice"
     return model.Position(
         symbol=symbol,
@@ -345,13 +359,7 @@ def parse_bars(payload: object, interval: str, step: int) -> list[market.Candle]
 
 def moment(row: Row, name: str) -> datetime:
     """A time in one of the forms that the servers write, as aware IST."""
-    text = fields.text(row, name)
-    for form in _TIMES:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=IST)
-        except ValueError:
-            continue
-    raise FieldError(f"{name} is not a time")
+    return fields.ist_time(row, name, *_TIMES)
 
 
 def chart_time(day: datetime) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from broker import catalog
 from tests.broker.contract.world import World
 from tests.simulators import faces
 
@@ -14,6 +15,9 @@ from tests.simulators import faces
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if "wire" in request.fixturenames and request.param not in faces.spoken():
         pytest.skip("no wire: it is ours")
+    wanted = request.node.get_closest_marker("reads")
+    if wanted is not None and not set(wanted.args) <= catalog.manifest(request.param).can.reads:
+        pytest.skip("not declared")
     made = World(request.param)
     yield made
     made.close()

@@ -89,6 +89,8 @@ def test_a_broker_that_is_not_there_was_sent_nothing(world: World) -> None:
 @pytest.mark.parametrize("kind", UNREADABLE_BOOKS)
 @pytest.mark.parametrize("book", ["orders", "positions", "holdings", "trades", "funds"])
 def test_a_book_that_cannot_be_read_is_an_error_never_empty(world: World, book: str, kind: str) -> None:
+    if book not in world.can.reads:
+        pytest.skip("not declared")
     world.placed(world.request(rests=False))
     world.simulator.fail_next(kind, match=book, count=-1)
     with pytest.raises((BrokerError, SessionOver)):

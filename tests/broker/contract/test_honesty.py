@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from broker.interface import Broker
 from domain.errors import NotSupported
 from domain.model import Gtt, GttKind, GttLeg, OrderType, PlaceGtt, Product, Side
 from domain.outcomes import Accepted, Refused
@@ -31,7 +32,8 @@ def test_the_manifest_names_only_what_the_interface_has(world: World) -> None:
     assert world.can.streams <= {"ltp", "quote", "depth", "orders"}
     assert world.can.protect <= world.can.order_types
     assert ("candles" in world.can.reads) == bool(world.can.intervals)
-    assert world.can.order_updates in ("stream", "postback", "poll")
+    assert world.can.order_updates in ("stream", "poll")
+    assert world.can.postbacks == (world.cls.read_postback.__func__ is not Broker.read_postback.__func__)
     assert not world.has_wire or (world.cls.stream is not None) == bool(world.can.streams)
     assert world.manifest.limits.tag == 0 or world.manifest.limits.tag >= 16
 

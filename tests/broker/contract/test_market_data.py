@@ -13,6 +13,7 @@ from domain.model import QUOTE_ONLY, Exchange, InstrumentKind
 from tests.broker.contract.world import World
 
 
+@pytest.mark.reads("quotes")
 @pytest.mark.parametrize("exchange", Exchange)
 def test_a_quote_shows_the_day(world: World, exchange: Exchange) -> None:
     one = world.one_of(exchange)
@@ -35,12 +36,14 @@ def test_a_quote_shows_the_day(world: World, exchange: Exchange) -> None:
         assert quote.open_interest > 0
 
 
+@pytest.mark.reads("quotes")
 def test_many_quotes_come_in_the_order_asked(world: World) -> None:
     asked = list(world.instruments.values())
     quotes = world.broker.fetch_quotes(asked)
     assert [quote.symbol if quote else None for quote in quotes] == [one.symbol for one in asked]
 
 
+@pytest.mark.reads("quotes")
 def test_an_unknown_instrument_is_none_among_the_others(world: World) -> None:
     gone = replace(world.instrument(), symbol="GONE", broker_symbol="GONE", broker_token="9999999")
     first, second, third = world.broker.fetch_quotes(

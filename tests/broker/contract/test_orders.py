@@ -56,6 +56,7 @@ def test_products_keep_their_meaning(world: World, product: Product) -> None:
     assert world.order(world.placed(request)).product is product
 
 
+@pytest.mark.reads("positions")
 @pytest.mark.parametrize("side", Side)
 def test_sides_keep_their_meaning(world: World, side: Side) -> None:
     order_id = world.placed(world.request(side=side, rests=False))

@@ -126,3 +126,27 @@ def test_an_unknown_status_is_read_by_its_report() -> None:
     heard.says(**row, status="ODD", reporttype="Fill")
     assert [order.state for order in heard.orders] == [OrderState.CANCELLED, OrderState.UNKNOWN]
     assert heard.orders[1].status_word == "ODD"
+
+
+def test_a_lowered_mode_shows_no_depth_of_before() -> None:
+    heard = Heard()
+    deep, light = Want(SBIN, 3), Want(SBIN, 2)
+    list(heard.stream.build_subscribe([deep]))
+    book = {"bp1": "530.45", "bq1": "5", "sp1": "530.55", "sq1": "5", "tbq": "900", "tsq": "800"}
+    (tick,) = heard.says(t="dk", e="NSE", tk="3045", lp="530.50", **book)
+    assert tick.mode == 3 and tick.bids
+    list(heard.stream.build_unsubscribe([deep]))
+    list(heard.stream.build_subscribe([light]))
+    (tick,) = heard.says(t="tk", e="NSE", tk="3045", lp="541.00")
+    assert (tick.mode, tick.bids, tick.asks, tick.bid, tick.total_buy_quantity) == (2, (), (), 0.0, 0)
+
+
+def test_what_is_wanted_again_is_not_shown_at_the_price_of_before() -> None:
+    heard = Heard()
+    wanted = Want(SBIN, 2)
+    heard.says(t="tk", e="NSE", tk="3045", lp="530.50", o="529")
+    list(heard.stream.build_unsubscribe([wanted]))
+    list(heard.stream.build_subscribe([wanted]))
+    assert heard.says(t="tf", e="NSE", tk="3045", v="12") == [], "its price is not known any more"
+    (tick,) = heard.says(t="tk", e="NSE", tk="3045", lp="541.00")
+    assert (tick.last_price, tick.open) == (541, 0)

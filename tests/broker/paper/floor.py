@@ -16,6 +16,7 @@ from broker.paper.exchange import PaperExchange
 from broker.paper.market import rolling_day
 from broker.paper.numbers import Numbers
 from broker.paper.rules import Terms
+from domain.conversion import ConvertPosition
 from domain.ledger import LedgerChanges
 from domain.market import Candle, Depth, DepthLevel, Quote, Tick
 from domain.model import (
@@ -304,6 +305,25 @@ class Floor:
         order_id = order if isinstance(order, str) else order.order_id
         wish = CancelOrder(client_order_id=self.client_id(), order_id=order_id)
         return self.exchange.cancel(self.account_name, wish, self.clock.now())
+
+    def convert(
+        self,
+        one: Instrument = SHARE,
+        quantity: int | str | Decimal = 100,
+        product: Product = Product.INTRADAY,
+        to: Product = Product.DELIVERY,
+        side: Side = Side.BUY,
+        client_order_id: str = "",
+    ) -> Outcome:
+        wish = ConvertPosition(
+            client_order_id=client_order_id or self.client_id(),
+            instrument=one,
+            side=side,
+            quantity=D(quantity),
+            product=product,
+            to_product=to,
+        )
+        return self.exchange.convert(self.account_name, wish, self.clock.now())
 
     def tick(self, one: Instrument, last: str | Decimal, **how: Any) -> None:
         """A second later the market trades at `last`, and resting orders meet it."""

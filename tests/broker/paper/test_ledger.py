@@ -196,6 +196,46 @@ class LedgerMachine(RuleBasedStateMachine):
                 outcome = self.floor.place(line.instrument, side, abs(line.quantity), product=line.product)
                 assert isinstance(outcome, Accepted), outcome
 
+    @precondition(lambda self: any(line.quantity for line in self.floor.account.lines.values()))
+    @rule(
+        data=st.data(),
+        to=st.sampled_from(Product),
+        lots=st.sampled_from([1, 2, 5, 1000]),
+        whole=st.booleans(),
+    )
+    def convert(self, data, to, lots, whole):
+        """Units and cost move as they are; money moves between free and blocked, and nothing else does."""
+        account = self.floor.account
+        line = data.draw(st.sampled_from([x for x in account.lines.values() if x.quantity]), label="line")
+        one, side = line.instrument, Side.BUY if line.quantity > 0 else Side.SELL
+        quantity = abs(line.quantity) if whole else D(lots * one.lot_size)
+        before, books = (
+            self.of(one),
+            (account.balances.realised, account.balances.charges, account.balances.stock),
+        )
+        cash, lines = account.available, self.held(one)
+        outcome = self.floor.convert(one, quantity, line.product, to, side)
+        assert self.of(one) == before
+        assert (account.balances.realised, account.balances.charges, account.balances.stock) == books
+        if isinstance(outcome, Refused):
+            assert outcome.words
+            assert (self.held(one), account.available) == (lines, cash)
+            return
+        assert account.available >= min(cash, D(0))
+        units = quantity * side.sign
+        assert self.held(one)[line.product] == lines[line.product] - units
+        assert self.held(one)[to] == lines.get(to, D(0)) + units
+
+    def of(self, one):
+        """Units and cost of an instrument over all products."""
+        lines = [line for line in self.floor.account.lines.values() if line.instrument == one]
+        return sum(line.quantity for line in lines), sum(line.cost for line in lines)
+
+    def held(self, one):
+        return {
+            key[2]: line.quantity for key, line in self.floor.account.lines.items() if key[1] == one.symbol
+        }
+
     # -- time and terms
     @rule()
     def next_day(self):

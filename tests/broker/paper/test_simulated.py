@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby, pairwise
 from math import log, sqrt
 from statistics import pstdev
 
@@ -39,6 +40,10 @@ BOARD = [
     future("USDINR", date(2026, 12, 29), 1000, "0.0025", Exchange.CDS),
 ]
 ONES = st.sampled_from(BOARD)
+
+
+def _price(tick: Tick) -> float:
+    return tick.last_price
 
 
 def market(seed: int = 11, at: datetime = NOW) -> SimulatedMarket:
@@ -148,6 +153,21 @@ def test_what_was_asked_before_does_not_matter() -> None:
     past = near(NOW, days=-3, seconds=-7)
     for at in (NOW, past, NOW):
         assert walked.quote(option(24000), at) == market().quote(option(24000), at)
+
+
+def test_no_share_stands_still() -> None:
+    """Prices that the path would carry past an hour's extremes were once pinned there, for up to 39 minutes."""
+    shown = market(1)
+    for one, begins in ((share(), "2026-11-22T12:00+05:30"), (share("SBIN"), "2026-11-22T16:30+05:30")):
+        since = datetime.fromisoformat(begins)
+        moves = [
+            tick.ltt
+            for _, run in groupby(shown.ticks([one], since, near(since, hours=2)), _price)
+            for tick in [next(run)]
+        ]
+        stood = [later - earlier for earlier, later in pairwise(moves)]
+        assert max(stood) < 75_000
+        assert sum(gap for gap in stood if gap > 20_000) < 0.05 * sum(stood)
 
 
 # -- the book
@@ -319,7 +339,7 @@ def test_the_day_rolls_at_three_in_india() -> None:
     shown, roll = market(), datetime(2026, 11, 24, 3, 0, tzinfo=IST)
     assert shown.trading_day(near(roll, milliseconds=-1)) == date(2026, 11, 23)
     assert shown.trading_day(roll) == date(2026, 11, 24)
-    before, after = (shown.quote(share(), near(roll, seconds=step)) for step in (-1, 1))
+    before, after = (shown.quote(share(), near(roll, seconds=step)) for step in (-0.001, 1))
     assert before is not None and after is not None
     assert after.close == before.last_price
     assert after.volume < before.volume

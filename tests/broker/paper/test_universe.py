@@ -31,7 +31,9 @@ def test_there_is_plenty_to_trade(listed: dict[tuple[str, str], Instrument]) -> 
     kinds = Counter(row.kind for row in listed.values())
     exchanges = Counter(row.exchange for row in listed.values() if row.expiry)
     assert sum(exchanges.values()) >= 20_000
-    assert {Exchange.NFO, Exchange.BFO, Exchange.MCX, Exchange.CDS, Exchange.BCD} == set(exchanges)
+    assert {Exchange.NFO, Exchange.BFO, Exchange.MCX, Exchange.NCO, Exchange.CDS, Exchange.BCD} == set(
+        exchanges
+    )
     assert kinds[InstrumentKind.INDEX] == 195
     assert kinds[InstrumentKind.EQUITY] == 3321
 
@@ -63,6 +65,9 @@ def test_a_contract_of_each_sort(listed: dict[tuple[str, str], Instrument]) -> N
     assert listed[Exchange.BFO, "SENSEX26NOV2677600PE"].lot_size == 20
     crude = listed[Exchange.MCX, "CRUDEOIL18DEC26FUT"]
     assert (crude.lot_size, crude.contract_value, crude.freeze_quantity) == (100, 1, 10_000)
+    gold = listed[Exchange.MCX, "GOLD31DEC2699600CE"]
+    assert (gold.lot_size, gold.tick_size, gold.freeze_quantity) == (100, Decimal("0.5"), 10_000)
+    assert (Exchange.MCX, "CARDAMOM31DEC26FUT") in listed and (Exchange.NCO, "SILVERM31DEC26FUT") in listed
     assert listed[Exchange.CDS, "USDINR29DEC26FUT"].lot_size == 1000
     assert listed[Exchange.CDS, "USDINR29DEC2686.25CE"].strike == Decimal("86.25")
     assert listed[Exchange.BCD, "741GS203631DEC26107PE"].name == "741GS2036"

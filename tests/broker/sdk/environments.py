@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
+_IMPATIENT = ("--retries", "1", "--timeout", "15")
+"""Without a network an installation fails within the minute, and the test says so."""
 
 
 def python_with(name: str, *packages: str, bare: tuple[str, ...] = (), python: str = sys.executable) -> Path:
@@ -25,16 +27,44 @@ def python_with(name: str, *packages: str, bare: tuple[str, ...] = (), python: s
     home = ROOT / "var" / "sdk" / name
     inside = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = home / "installed.json"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with only_one(home.with_suffix(".lock")):
+        return _made(name, home, inside, stamp, packages, bare, python)
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Let tests that run side by side make an environment once."""
+    with path.open("a") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _made(
+    name: str,
+    home: Path,
+    inside: Path,
+    stamp: Path,
+    packages: tuple[str, ...],
+    bare: tuple[str, ...],
+    python: str,
+) -> Path:
     if stamp.exists() and json.loads(stamp.read_text()) == [*packages, *bare]:
         return inside
-    install = [str(inside), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    install = [str(inside), "-m", "pip", "install", "-q", "--disable-pip-version-check", *_IMPATIENT]
     steps = (
         [python, "-m", "venv", "--clear", str(home)],
         [*install, *packages],
         *([[*install, "--no-deps", *bare]] if bare else []),
     )
     for step in steps:
-        done = subprocess.run(step, capture_output=True, text=True, timeout=300)
+        try:
+            done = subprocess.run(step, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            pytest.skip(f"{name} could not be installed in five minutes")
         if done.returncode:
             pytest.skip(f"{name} could not be installed: {done.stderr.strip().splitlines()[-1:]}")
     stamp.write_text(json.dumps([*packages, *bare]))

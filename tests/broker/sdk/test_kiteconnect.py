@@ -8,7 +8,7 @@ import pytest
 
 from tests.broker.sdk.environments import python_with, run_script, simulated
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.xdist_group("sdk")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from broker import catalog
 from tests.broker.sdk.environments import python_with, run_script, simulated
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.xdist_group("sdk")
 
 # They declare pandas and never import it, so they go in without what they declare.
 HOUSES = [name for name in catalog.names() if catalog.manifest(name).family == "noren"]

@@ -10,7 +10,7 @@ import pytest
 from broker import catalog
 from tests.broker.sdk.environments import newer_python, python_with, run_script, simulated
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.xdist_group("sdk")
 
 HOUSES = [
     name

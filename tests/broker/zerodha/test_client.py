@@ -45,3 +45,10 @@ def _permission():  # type: ignore[no-untyped-def]
     from tests.simulators.kite import KiteError
 
     return KiteError("PermissionException", "Insufficient permission for that call.").answer()
+
+
+def test_a_plan_without_market_data_says_so_for_a_single_quote_too(world: World) -> None:
+    world.simulator.failure = lambda *_: _permission()  # type: ignore[method-assign]
+    world.simulator.fail_next("refuse", match="quotes", count=-1)
+    with pytest.raises(BrokerError, match="Insufficient permission"):
+        world.broker.fetch_quotes([world.instrument()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterator
 
 import psycopg
@@ -17,7 +17,7 @@ SERVER = "postgresql://postgres@127.0.0.1:5432"
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A database of this test process alone, with the stores' schemas; dropped afterwards."""
-    name = f"openalgo_test_{os.getpid()}"
+    name = f"openalgo_test_{secrets.token_hex(6)}"
     try:
         server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=2)
     except psycopg.OperationalError:
@@ -37,9 +37,9 @@ def on_postgres(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(World, "url", postgres_url)
     yield
     with psycopg.connect(postgres_url, autocommit=True) as own:
-        rows = own.execute(
-            "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE schemaname = ANY(%s)",
-            [list(BY_NAME)],
-        ).fetchall()
-        if rows:
-            own.execute(f"TRUNCATE {', '.join(row[0] for row in rows)} RESTART IDENTITY CASCADE")
+        query = "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE schemaname = ANY(%s)"
+        tables = [row[0] for row in own.execute(query, [list(BY_NAME)])]
+        asked = " UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table})" for table in tables)
+        used = [row[0] for row in own.execute(asked)] if tables else []
+        if used:
+            own.execute(f"TRUNCATE {', '.join(used)} RESTART IDENTITY CASCADE")

@@ -142,3 +142,22 @@ async def test_the_simulator_speaks_engine_3_too(world: World) -> None:
         assert '"joined"' in str(await socket.recv())
         await socket.send("2")
         assert await socket.recv() == "3"
+
+
+async def test_what_is_wanted_again_is_not_shown_at_the_price_of_before(world: World) -> None:
+    said = Said(world)
+    wanted = [Want(said.one, StreamMode.QUOTE)]
+    said.event("1501-json-full", json.dumps({**said.head, "Touchline": {"LastTradedPrice": 1500}}))
+    said.stream.build_unsubscribe(wanted)
+    said.stream.build_subscribe(wanted)
+    assert said.event("1510-json-full", json.dumps({**said.head, "OpenInterest": 7})) == []
+    (tick,) = said.event("1501-json-full", json.dumps({**said.head, "LastTradedPrice": 1501}))
+    assert (tick.last_price, tick.open_interest) == (1501, 7)
+    await said.stream.stop()
+
+
+async def test_a_compact_partial_moves_the_best_of_the_book(world: World) -> None:
+    said = Said(world)
+    text = f"t:1_{said.one.broker_token},ltp:2067.75,ai:0|30|2068|2,ai:1|9|2069|1,bi:0|20|2067.5|3"
+    (tick,) = said.event("1501-json-partial", text)
+    assert (tick.bid, tick.bid_quantity, tick.ask, tick.ask_quantity) == (2067.5, 20, 2068, 30)

@@ -1,0 +1,77 @@
+"""One leg of a plan: sent in one order or in pieces, each an intent of its own, and told as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from domain.errors import PlatformError, RiskRefused
+from domain.model import OrderRequest
+from services.accounts import Caller
+from services.gate import Admission
+from services.orders import Orders, Placed
+
+TOO_LATE = "Not sent: the plan ran out of time."
+
+
+def place_leg(
+    orders: Orders,
+    caller: Caller,
+    request: OrderRequest,
+    sizes: Sequence[Decimal],
+    *,
+    plan_id: int,
+    leg: int,
+    approved: bool = False,
+    first: int = 0,
+) -> Placed:
+    """Send the request as pieces of these sizes until one is refused; raises when the very first is turned away.
+
+    first  the number of the first piece: above 0 when earlier ones were sent by a sender that died
+    """
+    whole = len(sizes) == 1 and first == 0
+    placed: list[Placed] = []
+    for number, size in enumerate(sizes, first):
+        key = f"plan:{plan_id}:{leg}" if whole else f"plan:{plan_id}:{leg}:{number}"
+        admission = Admission(key=key, plan_id=plan_id, leg=leg, approved=approved)
+        try:
+            placed.append(orders.place(caller, replace(request, quantity=size), admission))
+        except PlatformError as error:
+            if not placed:
+                raise
+            placed.append(refusal(error))
+        if placed[-1].state == "refused":
+            break
+    return as_one(placed, len(sizes))
+
+
+def as_one(placed: Sequence[Placed], wanted: int) -> Placed:
+    """The pieces of one order told as one; `wanted` is how many there should be."""
+    taken = [piece for piece in placed if piece.state != "refused"]
+    if len(placed) == 1 or not taken:
+        return placed[0]
+    ids = tuple(piece.order_id for piece in taken)
+    if len(taken) < wanted:
+        why = next((piece for piece in placed if piece.state == "refused"), placed[-1])
+        words = f"{len(taken)} of {wanted} orders were taken, then: {why.message}"
+        return Placed(state="partial", order_id=ids[0], order_ids=ids, message=words, code=why.code)
+    state = "accepted" if all(piece.state == "accepted" for piece in taken) else "pending"
+    words = next((piece.message for piece in taken if piece.state != "accepted"), "")
+    return Placed(state=state, order_id=ids[0], order_ids=ids, message=words)
+
+
+def parked(approval_id: int) -> Placed:
+    """The answer to what waits for a person."""
+    words = "Order queued for approval in Action Center"
+    return Placed(state="parked", order_id="", message=words, approval_id=approval_id)
+
+
+def refused(code: str, message: str) -> Placed:
+    """A leg that was not sent."""
+    return Placed(state="refused", order_id="", code=code, message=message)
+
+
+def refusal(error: PlatformError) -> Placed:
+    """A leg that was turned away before anything was sent."""
+    return refused(error.limit if isinstance(error, RiskRefused) else type(error).__name__, str(error))

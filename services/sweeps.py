@@ -1,0 +1,215 @@
+"""Cancel-all and close-all: a plan each, so that a sender that dies leaves nothing undone and nothing done twice.
+
+Every cancel is a leg with a key of its own. Every exit is a smart order to flat, alone among those that move the same
+position, so that two sweeps at once, or a sweep that is taken up again, close no more than is held.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Protocol
+
+from broker.interface import Broker
+from database import intents as intent_rows
+from database.engine import Database
+from database.plans import Plan
+from domain.clock import Clock
+from domain.errors import BrokerUnavailable, OrderNotFound, PlatformError, Unavailable
+from domain.model import IntentState, Order, OrderRequest, Side
+from services.accounts import Account, Accounts, Caller
+from services.orders import Orders, Placed
+from services.plan_book import PlanBook, read_leg, sender, write_leg
+from services.plan_legs import TOO_LATE, refusal, refused
+from services.smart_orders import SmartOrders
+
+log = logging.getLogger(__name__)
+
+LENGTH = timedelta(minutes=5)
+"""How long a sweep is taken up again after its sender died."""
+CANCEL, CLOSE = "cancelall", "closeall"
+
+
+class Sessions(Protocol):
+    def broker_for(self, account: Account) -> Broker: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep did: order ids or symbols done, (order id or symbol, why) not done, and how many of those are still
+    under way in another process."""
+
+    done: list[str]
+    failed: list[tuple[str, str]]
+    under_way: int = 0
+
+
+class Sweeps:
+    """Of any account. Raises what reading its book raises, and nothing is sent then."""
+
+    def __init__(
+        self,
+        orders_store: Database,
+        clock: Clock,
+        accounts: Accounts,
+        sessions: Sessions,
+        orders: Orders,
+        smart: SmartOrders,
+        book: PlanBook,
+    ) -> None:
+        self._db = orders_store
+        self._clock = clock
+        self._accounts = accounts
+        self._sessions = sessions
+        self._orders = orders
+        self._smart = smart
+        self._book = book
+
+    def cancel_all(
+        self,
+        caller: Caller,
+        *,
+        key: str = "",
+        body_hash: str = "",
+        only: Callable[[Order], bool] = lambda order: True,
+        reason: str = "",
+    ) -> Swept:
+        """Cancel every order that works or waits for a send slot, of those that `only` takes.
+
+        reason  for one and the same no order is cancelled twice, by whichever sweep
+        """
+        if (earlier := self._book.earlier(caller.account.id, key, body_hash)) is not None:
+            return self._report(earlier)
+        working = self._working(caller, only)
+        legs = [{"name": name, "key": f"{reason}:{name}" if reason else ""} for name in working]
+        return self._begin(caller, CANCEL, {"legs": legs}, key, body_hash, working)
+
+    def cancel_each_once(self, caller: Caller, reason: str, only: Callable[[Order], bool]) -> Swept:
+        """The same for somebody who asks again and again until nothing works: no order is cancelled twice for one
+        `reason`, and what was not taken is told again."""
+        working = self._working(caller, only)
+        if not working:
+            return Swept(done=[], failed=[])
+        mark = sha256(" ".join(sorted(working)).encode()).hexdigest()[:24]
+        return self.cancel_all(caller, key=f"{reason}:{mark}", only=only, reason=reason)
+
+    def close_all(self, caller: Caller, strategy: str = "", *, key: str = "", body_hash: str = "") -> Swept:
+        """Send a MARKET order against every open position, in pieces where the exchange freezes its size."""
+        if (earlier := self._book.earlier(caller.account.id, key, body_hash)) is not None:
+            return self._report(earlier)
+        held = self._sessions.broker_for(caller.account).fetch_positions()
+        legs = [
+            OrderRequest(
+                symbol=position.symbol,
+                exchange=position.exchange,
+                side=Side.SELL if position.quantity > 0 else Side.BUY,
+                quantity=abs(position.quantity),
+                product=position.product,
+                strategy=strategy,
+                reduce_only=True,
+            )
+            for position in held
+            if position.quantity
+        ]
+        request = {"legs": [{"name": leg.symbol, **write_leg(leg)} for leg in legs]}
+        return self._begin(caller, CLOSE, request, key, body_hash, {})
+
+    def resume(self) -> int:
+        """Take up the sweeps whose sender died; returns how many. For the worker."""
+        lost = self._book.orphans(CANCEL, CLOSE)
+        for plan, _ in lost:
+            log.warning("sweep resumed account=%s plan=%s kind=%s", plan.account_id, plan.id, plan.kind)
+            try:
+                self._run(plan, sender(plan, self._accounts), {}, again=True)
+            except PlatformError as error:  # one that cannot go on holds up no other
+                log.warning("sweep not resumed plan=%s: %s", plan.id, error)
+        return len(lost)
+
+    # -- inside
+    def _working(self, caller: Caller, only: Callable[[Order], bool]) -> dict[str, Order | None]:
+        """Told id -> the order as the book shows it; None for one that still waits to be sent."""
+        account = caller.account
+        book = self._sessions.broker_for(account).fetch_orders()
+        with self._db.read() as connection:
+            names = intent_rows.renamed(connection, account.id)
+            waiting = intent_rows.in_states(connection, IntentState.QUEUED, account_id=account.id)
+        working: dict[str, Order | None] = {
+            names.get(order.order_id, order.order_id): order
+            for order in book
+            if not order.state.is_final and only(order)
+        }
+        return working | {one.public_id: None for one in waiting if one.broker == account.venue}
+
+    def _begin(
+        self,
+        caller: Caller,
+        kind: str,
+        request: dict[str, Any],
+        key: str,
+        body_hash: str,
+        seen: dict[str, Order | None],
+    ) -> Swept:
+        opened = self._book.open(
+            caller, kind, request, key=key, body_hash=body_hash, length=LENGTH, parks=False
+        )
+        if opened.new:
+            self._run(opened.plan, caller, seen)
+        return self._report(opened.plan)
+
+    def _run(self, plan: Plan, caller: Caller, seen: dict[str, Order | None], *, again: bool = False) -> None:
+        """Do the legs that are not told yet; one that a broker kept from being done is tried `again` until the end."""
+        told = self._book.told(plan)
+        late = plan.deadline <= self._clock.now()
+        waits = False
+        for number, leg in enumerate(plan.request["legs"]):
+            if number in told:
+                continue
+            try:
+                placed = refused("NOT_SENT", TOO_LATE) if late else self._do(plan, caller, number, leg, seen)
+            except (Unavailable, BrokerUnavailable) as error:
+                if again:
+                    waits = True
+                    continue
+                placed = refusal(error)
+            except PlatformError as error:
+                placed = refusal(error)
+            self._book.keep(plan, number, placed)
+        if not waits:
+            self._book.finish(plan)
+
+    def _do(
+        self, plan: Plan, caller: Caller, number: int, leg: dict[str, Any], seen: dict[str, Order | None]
+    ) -> Placed:
+        if plan.kind == CLOSE:
+            nothing = Decimal(0)
+            return self._smart.reach(plan, caller, number, read_leg(leg), nothing, approved=True, wait=False)
+        name, key = leg["name"], leg["key"] or f"plan:{plan.id}:{number}"
+        order = seen.get(name)
+        if order is not None:
+            return self._orders.end(caller, order, key=key, plan_id=plan.id, leg=number)
+        try:
+            return self._orders.cancel(caller, name, key=key)
+        except OrderNotFound:  # it left the queue unsent
+            return refused("ORDER_NOT_FOUND", "It was not sent.")
+
+    def _report(self, plan: Plan) -> Swept:
+        told = self._book.told(plan)
+        done, failed = [], []
+        for number, leg in enumerate(plan.request["legs"]):
+            placed = told.get(number)
+            if placed is None:
+                failed.append((leg["name"], "It is under way."))
+            elif placed.state in _DONE[plan.kind]:
+                done.append(leg["name"])
+            else:
+                failed.append((leg["name"], placed.message))
+        under_way = len(plan.request["legs"]) - len(told)
+        return Swept(done=done, failed=failed, under_way=under_way)
+
+
+_DONE = {CANCEL: ("accepted",), CLOSE: ("accepted", "pending", "queued", "none")}
+"""What counts as done, by kind. A cancel without an answer is not."""
