@@ -132,7 +132,9 @@ def _supervise(
         print(f"ready{web}{stream}" if web or stream else f"ready {' '.join(roles)}", flush=True)
         _tell_systemd()
 
-    environment = interpreter.environment() | _replay_of(args)
+    # Tens of threads with a heap each, as the C library gives them, keep memory that nothing uses any more.
+    heaps = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}
+    environment = interpreter.environment() | heaps | _replay_of(args)
     children = [
         Child(
             role if number == 1 else f"{role}-{number}",

@@ -18,7 +18,7 @@ from types import FrameType
 
 log = logging.getLogger(__name__)
 
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 STEADY = 30.0
 HOPELESS = 5
 EX_CONFIG = 78

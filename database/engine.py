@@ -275,7 +275,7 @@ def sqlite_engine(path: Path | str, synchronous: str) -> Engine:
             f"synchronous={synchronous}",
             f"busy_timeout={_BUSY_MS}",
             "foreign_keys=ON",
-            "cache_size=-8000",
+            "cache_size=-1024",  # KiB, and each thread of a role has a connection to each file
             "temp_store=MEMORY",
         ):
             cursor.execute(f"PRAGMA {pragma}")
