@@ -117,6 +117,11 @@ _KILLED = Prepared(
     .where((KILLS.c.account_id == bindparam("account")) | (KILLS.c.account_id == EVERY_ACCOUNT))
     .order_by(KILLS.c.account_id.desc())
 )
+_SENT = Prepared(
+    select(SLOTS.c.sent).where(
+        SLOTS.c.account_id == bindparam("account"), SLOTS.c.exchange == bindparam("exchange")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,9 +214,7 @@ def take_slot(connection: Connection, account_id: int, exchange: str, now: datet
 
     The caller has locked the account's limits (`load_both`).
     """
-    where = (SLOTS.c.account_id == account_id, SLOTS.c.exchange == exchange)
-    text = connection.execute(select(SLOTS.c.sent).where(*where)).scalar()
-    sent: list[int] = json.loads(text) if text else []
+    sent = _sent(connection, account_id, exchange)
     micros = to_micros(now)
     recent = [moment for moment in sent if moment > micros - 1_000_000]
     if len(recent) >= per_second:
@@ -223,8 +226,12 @@ def take_slot(connection: Connection, account_id: int, exchange: str, now: datet
 
 def next_slot(connection: Connection, account_id: int, exchange: str, per_second: int) -> datetime | None:
     """When the next send becomes free; None when one is free already or none was ever taken."""
-    text = connection.execute(
-        select(SLOTS.c.sent).where(SLOTS.c.account_id == account_id, SLOTS.c.exchange == exchange)
-    ).scalar()
-    sent: list[int] = json.loads(text) if text else []
+    sent = _sent(connection, account_id, exchange)
     return from_micros(sent[-per_second] + 1_000_000) if len(sent) >= per_second else None
+
+
+def _sent(connection: Connection, account_id: int, exchange: str) -> list[int]:
+    """When the last sends were, in microseconds of the epoch, oldest first."""
+    rows = _SENT.rows(connection, {"account": account_id, "exchange": exchange})
+    sent: list[int] = json.loads(rows[0]["sent"]) if rows else []
+    return sent

@@ -9,13 +9,23 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select
 
 from database.events import ORDER_ROWS
 from database.intents import INTENTS, Intent
+from database.prepared import Prepared
 from database.types import Quantity, from_units
 from domain.model import IntentKind, IntentState, OrderState, Side
 
+_QUEUED = Prepared(
+    select(INTENTS.c.id)
+    .where(
+        INTENTS.c.account_id == bindparam("account"),
+        INTENTS.c.exchange == bindparam("exchange"),
+        INTENTS.c.state == IntentState.QUEUED.value,
+    )
+    .limit(1)
+)
 _FINAL = [state.value for state in OrderState if state.is_final]
 _IN_FLIGHT = [
     state.value
@@ -79,17 +89,7 @@ def same_since(connection: Connection, intent: Intent, moment: datetime) -> bool
 
 def queued(connection: Connection, account_id: int, exchange: str) -> bool:
     """Whether an order waits for a send slot of this account and exchange."""
-    return bool(
-        connection.execute(
-            select(
-                exists().where(
-                    INTENTS.c.account_id == account_id,
-                    INTENTS.c.exchange == exchange,
-                    INTENTS.c.state == IntentState.QUEUED.value,
-                )
-            )
-        ).scalar()
-    )
+    return bool(_QUEUED.rows(connection, {"account": account_id, "exchange": exchange}))
 
 
 def committed(connection: Connection, intent: Intent, side: Side) -> Decimal:
