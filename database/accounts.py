@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from database.engine import new_id
 from database.metadata import PLATFORM
+from database.prepared import Row
 from database.types import UtcTime
 from database.users import USERS
 from domain.model import Mode, OrderMode
@@ -81,7 +82,7 @@ FIELDS = (
 )
 
 
-def from_row(row: RowMapping) -> Account:
+def from_row(row: RowMapping | Row) -> Account:
     """Raises ValueError for a mode that cannot be read, so that nothing trades on a guess."""
     return Account(
         id=row["id"],

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     insert,
     select,
     update,
@@ -24,6 +25,7 @@ from database.accounts import ACCOUNTS, FIELDS, Account, from_row
 from database.engine import new_id
 from database.members import MEMBERS
 from database.metadata import PLATFORM
+from database.prepared import Prepared, Row
 from database.types import UtcTime
 from database.users import USERS
 from domain.roles import Role
@@ -81,7 +83,7 @@ class KeyOwner:
 
 
 _COLUMNS = tuple(column for column in API_KEYS.c if column.name not in ("fingerprint", "cipher"))
-_LOOKUP = (
+_LOOKUP = Prepared(
     select(
         *(column.label(f"key_{column.name}") for column in _COLUMNS),
         *FIELDS,
@@ -95,11 +97,16 @@ _LOOKUP = (
         MEMBERS,
         and_(MEMBERS.c.account_id == API_KEYS.c.account_id, MEMBERS.c.user_id == API_KEYS.c.user_id),
     )
-    .where(API_KEYS.c.revoked_at.is_(None), ACCOUNTS.c.closed_at.is_(None), USERS.c.disabled_at.is_(None))
+    .where(
+        API_KEYS.c.fingerprint == bindparam("fingerprint"),
+        API_KEYS.c.revoked_at.is_(None),
+        ACCOUNTS.c.closed_at.is_(None),
+        USERS.c.disabled_at.is_(None),
+    )
 )
 
 
-def _key(row: RowMapping, prefix: str = "") -> ApiKey:
+def _key(row: RowMapping | Row, prefix: str = "") -> ApiKey:
     return ApiKey(
         id=row[prefix + "id"],
         user_id=row[prefix + "user_id"],
@@ -117,9 +124,10 @@ def _key(row: RowMapping, prefix: str = "") -> ApiKey:
 
 def owner_of(connection: Connection, fingerprint: str) -> KeyOwner | None:
     """Key, account and user behind a fingerprint; None when unknown, revoked, closed, disabled or without a seat."""
-    row = connection.execute(_LOOKUP.where(API_KEYS.c.fingerprint == fingerprint)).mappings().first()
-    if row is None:
+    rows = _LOOKUP.rows(connection, {"fingerprint": fingerprint})
+    if not rows:
         return None
+    row = rows[0]
     key, account = _key(row, "key_"), from_row(row)
     if account.user_id != key.user_id and row["seat"] is None:
         return None

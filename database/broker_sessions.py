@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, Text, delete, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, Text, bindparam, delete, select, update
 
 from database.accounts import ACCOUNTS
 from database.engine import insert_once
 from database.metadata import PLATFORM
+from database.prepared import Prepared
 from database.types import UtcTime
 
 BROKER_SESSIONS = Table(
@@ -25,6 +26,9 @@ BROKER_SESSIONS = Table(
     Column("expires_at", UtcTime),
     Column("ended_at", UtcTime),
 )
+
+
+_NEWEST = Prepared(select(BROKER_SESSIONS).where(BROKER_SESSIONS.c.account_id == bindparam("account")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +47,8 @@ class SessionRow:
 
 def load(connection: Connection, account_id: int) -> SessionRow | None:
     """The account's newest login, ended or not."""
-    query = select(BROKER_SESSIONS).where(BROKER_SESSIONS.c.account_id == account_id)
-    row = connection.execute(query).mappings().first()
-    return None if row is None else SessionRow(**(dict(row) | {"urls": json.loads(row["urls"])}))
+    rows = _NEWEST.rows(connection, {"account": account_id})
+    return SessionRow(**(rows[0] | {"urls": json.loads(rows[0]["urls"])})) if rows else None
 
 
 def open_session(

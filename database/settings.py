@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, Text, delete, select
+from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete, select
 
 from database.engine import put
 from database.metadata import PLATFORM
+from database.prepared import Prepared
 
 SETTINGS = Table(
     "settings",
@@ -16,12 +17,13 @@ SETTINGS = Table(
     Column("name", String(96), primary_key=True),
     Column("value", Text, nullable=False),
 )
+_VALUE = Prepared(select(SETTINGS.c.value).where(SETTINGS.c.name == bindparam("name")))
 
 
 def load(connection: Connection, name: str) -> Any | None:
     """The value, None when it was never saved."""
-    text = connection.execute(select(SETTINGS.c.value).where(SETTINGS.c.name == name)).scalar()
-    return None if text is None else json.loads(text)
+    rows = _VALUE.rows(connection, {"name": name})
+    return json.loads(rows[0]["value"]) if rows else None
 
 
 def save(connection: Connection, name: str, value: Any) -> None:
