@@ -193,14 +193,21 @@ def hold_gate(connection: Connection, account_id: int) -> None:
 
 
 def engage(connection: Connection, kill: Kill) -> None:
-    """Engage; an engaged switch keeps its first time and words. `engaged_at` was read behind `hold_gate`: every order
-    that was admitted without the switch is older."""
-    insert_once(connection, KILLS, {field.name: getattr(kill, field.name) for field in fields(Kill)})
+    """Engage; an engaged switch keeps its first time and words, but has more to do once it is to flatten too.
+    `engaged_at` was read behind `hold_gate`: every order that was admitted without the switch is older."""
+    values = {field.name: getattr(kill, field.name) for field in fields(Kill)}
+    if not insert_once(connection, KILLS, values) and kill.flatten:
+        more = update(KILLS).where(KILLS.c.account_id == kill.account_id, KILLS.c.flatten.is_(False))
+        connection.execute(more.values(flatten=True, acted_at=None))
 
 
-def acted(connection: Connection, account_id: int, report: str, now: datetime) -> None:
-    """Note that an engaged switch has done its work."""
-    query = update(KILLS).where(KILLS.c.account_id == account_id)
+def acted(connection: Connection, kill: Kill, report: str, now: datetime) -> None:
+    """Note that an engaged switch has done its work; not of one that was thrown anew or to do more meanwhile."""
+    query = update(KILLS).where(
+        KILLS.c.account_id == kill.account_id,
+        KILLS.c.engaged_at == kill.engaged_at,
+        KILLS.c.flatten == kill.flatten,
+    )
     connection.execute(query.values(acted_at=now, report=report))
 
 

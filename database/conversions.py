@@ -48,7 +48,7 @@ def needed_by_exits(connection: Connection, intent: Intent) -> Decimal:
         TRIGGERS.c.side == side.value,
     )
     guarded = connection.execute(guards).scalar()
-    return max(committed(connection, intent, side), guarded or Decimal(0))
+    return max(committed(connection, intent, side, parked=True), guarded or Decimal(0))
 
 
 def moved(

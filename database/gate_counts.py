@@ -6,6 +6,7 @@ order would be in neither.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,19 +28,19 @@ _QUEUED = Prepared(
     .limit(1)
 )
 _FINAL = [state.value for state in OrderState if state.is_final]
-_IN_FLIGHT = [
-    state.value
-    for state in (IntentState.PARKED, IntentState.QUEUED, IntentState.SENDING, IntentState.UNKNOWN)
-]
+_IN_FLIGHT = (IntentState.QUEUED, IntentState.SENDING, IntentState.UNKNOWN)
+_WISHED = (IntentState.PARKED, *_IN_FLIGHT)
 
 
-def open_orders(connection: Connection, account_id: int, strategy: str | None) -> int:
-    """Working orders plus intents on their way; of one strategy or (None) of the account."""
+def open_orders(connection: Connection, intent: Intent, strategy: str | None) -> int:
+    """Working orders plus intents parked or on their way, where the intent goes; of one strategy or (None) of the
+    account."""
     orders: list[ColumnElement[bool]] = [
-        ORDER_ROWS.c.account_id == account_id,
+        ORDER_ROWS.c.account_id == intent.account_id,
+        ORDER_ROWS.c.broker == intent.broker,
         ORDER_ROWS.c.state.not_in(_FINAL),
     ]
-    intents: list[ColumnElement[bool]] = _on_their_way(account_id)
+    intents: list[ColumnElement[bool]] = _in(intent, _WISHED)
     if strategy is not None:
         orders.append(ORDER_ROWS.c.strategy == strategy)
         intents.append(INTENTS.c.strategy == strategy)
@@ -48,10 +49,11 @@ def open_orders(connection: Connection, account_id: int, strategy: str | None) -
     return int(connection.execute(select(working + waiting)).scalar_one())
 
 
-def placed_since(connection: Connection, account_id: int, strategy: str | None, moment: datetime) -> int:
-    """PLACE intents made since a moment, refused ones included."""
+def placed_since(connection: Connection, intent: Intent, strategy: str | None, moment: datetime) -> int:
+    """PLACE intents made since a moment where the intent goes, refused ones included."""
     where: list[ColumnElement[bool]] = [
-        INTENTS.c.account_id == account_id,
+        INTENTS.c.account_id == intent.account_id,
+        INTENTS.c.broker == intent.broker,
         INTENTS.c.created_at >= moment,
         INTENTS.c.kind == IntentKind.PLACE.value,
     ]
@@ -92,10 +94,14 @@ def queued(connection: Connection, account_id: int, exchange: str) -> bool:
     return bool(_QUEUED.rows(connection, {"account": account_id, "exchange": exchange}))
 
 
-def committed(connection: Connection, intent: Intent, side: Side) -> Decimal:
-    """Units of the same instrument and product that working orders and intents of a side may still trade."""
+def committed(connection: Connection, intent: Intent, side: Side, *, parked: bool = False) -> Decimal:
+    """Units of the same instrument and product that working orders and intents of a side may still trade there.
+
+    parked  count also what waits for a person, who may never approve it
+    """
     orders = select(func.sum(ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled, type_=Quantity())).where(
         ORDER_ROWS.c.account_id == intent.account_id,
+        ORDER_ROWS.c.broker == intent.broker,
         ORDER_ROWS.c.symbol == intent.symbol,
         ORDER_ROWS.c.exchange == intent.exchange.value,
         ORDER_ROWS.c.product == intent.product.value,
@@ -103,7 +109,7 @@ def committed(connection: Connection, intent: Intent, side: Side) -> Decimal:
         ORDER_ROWS.c.state.not_in(_FINAL),
     )
     intents = select(func.sum(INTENTS.c.quantity)).where(
-        *_on_their_way(intent.account_id),
+        *_in(intent, _WISHED if parked else _IN_FLIGHT),
         INTENTS.c.symbol == intent.symbol,
         INTENTS.c.exchange == intent.exchange.value,
         INTENTS.c.product == intent.product.value,
@@ -115,11 +121,13 @@ def committed(connection: Connection, intent: Intent, side: Side) -> Decimal:
     return _units(working) + _units(waiting)
 
 
-def _on_their_way(account_id: int) -> list[ColumnElement[bool]]:
+def _in(intent: Intent, states: Sequence[IntentState]) -> list[ColumnElement[bool]]:
+    """New orders in these states that go where the intent goes."""
     return [
-        INTENTS.c.account_id == account_id,
+        INTENTS.c.account_id == intent.account_id,
+        INTENTS.c.broker == intent.broker,
         INTENTS.c.kind == IntentKind.PLACE.value,
-        INTENTS.c.state.in_(_IN_FLIGHT),
+        INTENTS.c.state.in_([state.value for state in states]),
     ]
 
 

@@ -204,18 +204,24 @@ class Gate:
         applied = [row for row in (controls, strategy) if row is not None]
         if facts is None and (kill is not None or any(map(needs_facts, applied))):
             raise _FactsNeeded
-        facts = facts or Facts()
-        reduces = _shrinks(connection, intent, facts, replaces or Decimal(0))
+        known = facts or Facts()
+        reduces = _shrinks(connection, intent, known, replaces or Decimal(0))
         if kill is not None and not reduces:
             raise _killed(kill)
         for row in applied:
-            check_allowed(row, intent)
             check_size(row, intent)
-            if replaces is None:
-                self._check_counts(connection, row, intent)
-            if not reduces:
-                check_value(row, intent, instrument, facts)
-                check_loss(row, facts)
+            if reduces:
+                continue
+            try:
+                check_allowed(row, intent)
+                if replaces is None:
+                    self._check_counts(connection, row, intent)
+            except RiskRefused:
+                if facts is None:  # an exit is let through, but whether this is one was not read
+                    raise _FactsNeeded from None
+                raise
+            check_value(row, intent, instrument, known)
+            check_loss(row, known)
         return controls
 
     def admit_change(
@@ -342,14 +348,14 @@ class Gate:
     def _check_counts(self, connection: Connection, limits: Controls, intent: Intent) -> None:
         strategy = limits.strategy or None
         if limits.max_open_orders is not None:
-            count = gate_counts.open_orders(connection, intent.account_id, strategy)
+            count = gate_counts.open_orders(connection, intent, strategy)
             if count >= limits.max_open_orders:
                 raise RiskRefused(
                     "max_open_orders", f"{count} orders are open; the limit is {limits.max_open_orders}."
                 )
         if limits.max_orders_per_day is not None:
             start = day_start(intent.created_at)
-            count = gate_counts.placed_since(connection, intent.account_id, strategy, start)
+            count = gate_counts.placed_since(connection, intent, strategy, start)
             if count >= limits.max_orders_per_day:
                 raise RiskRefused(
                     "max_orders_per_day", f"{count} orders today; the limit is {limits.max_orders_per_day}."

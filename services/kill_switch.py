@@ -107,8 +107,7 @@ class KillSwitch:
                 complete = self._act_on(account, kill, lines) and complete
             if complete:
                 now, report = self._clock.now(), "\n".join(lines)
-                key = kill.account_id
-                self._db.write(lambda c, k=key, r=report, n=now: control_rows.acted(c, k, r, n))  # type: ignore[misc]
+                self._db.write(lambda c, k=kill, r=report, n=now: control_rows.acted(c, k, r, n))  # type: ignore[misc]
 
     def _act_on(self, account: Account, kill: Kill, lines: list[str]) -> bool:
         """Stop, cancel and close at every venue of an account; False while something is left to do."""
@@ -137,6 +136,7 @@ class KillSwitch:
         unanswered = sum(intent.state in _ON_THEIR_WAY for intent in before)
         under_way = swept.under_way + unanswered
         if kill.flatten:
+            self._sweeps.await_end(caller, swept.done)
             late = any(intent.settled_at and intent.settled_at > kill.engaged_at for intent in before)
             for turn in ["flatten"] + (["flatten late"] if late and not unanswered else []):
                 closed = self._sweeps.close_all(caller, "Kill switch", key=f"{mark}:{turn}")

@@ -273,6 +273,7 @@ class Platform:
             self.orders,
             self.smart_orders,
             self.plan_book,
+            self.updates,
         )
 
     @cached_property

@@ -7,7 +7,8 @@ position, so that two sweeps at once, or a sweep that is taken up again, close n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -22,10 +23,12 @@ from domain.clock import Clock
 from domain.errors import BrokerUnavailable, OrderNotFound, PlatformError, Unavailable
 from domain.model import IntentState, Order, OrderRequest, Side
 from services.accounts import Account, Accounts, Caller
+from services.order_updates import OrderUpdates
 from services.orders import Orders, Placed
 from services.plan_book import PlanBook, read_leg, sender, write_leg
 from services.plan_legs import TOO_LATE, refusal, refused
-from services.smart_orders import SmartOrders
+from services.settling import unseen
+from services.smart_orders import SETTLE, SmartOrders
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,8 @@ class Sweeps:
         orders: Orders,
         smart: SmartOrders,
         book: PlanBook,
+        updates: OrderUpdates,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._db = orders_store
         self._clock = clock
@@ -68,6 +73,8 @@ class Sweeps:
         self._orders = orders
         self._smart = smart
         self._book = book
+        self._updates = updates
+        self._pause = pause
 
     def cancel_all(
         self,
@@ -118,6 +125,21 @@ class Sweeps:
         request = {"legs": [{"name": leg.symbol, **write_leg(leg)} for leg in legs]}
         return self._begin(caller, CLOSE, request, key, body_hash, {})
 
+    def await_end(self, caller: Caller, order_ids: Sequence[str]) -> None:
+        """Record what the broker's book shows, again for a few seconds while one of these orders (told ids) works in
+        it: an exit counts on what is known to work, and news of a cancel may be late."""
+        account, ended = caller.account, set(order_ids)
+        end = self._clock.monotonic() + SETTLE
+        while True:
+            book = self._sessions.broker_for(account).fetch_orders()
+            self._updates.apply(account.id, account.venue, account.mode, book, "sweep")
+            with self._db.read() as connection:
+                names = intent_rows.renamed(connection, account.id)
+            works = {names.get(order.order_id, order.order_id) for order in book if order.state.is_working}
+            if not works & ended or self._clock.monotonic() > end:
+                return
+            self._pause(0.2)
+
     def resume(self) -> int:
         """Take up the sweeps whose sender died; returns how many. For the worker."""
         lost = self._book.orphans(CANCEL, CLOSE)
@@ -142,7 +164,8 @@ class Sweeps:
             for order in book
             if not order.state.is_final and only(order)
         }
-        return working | {one.public_id: None for one in waiting if one.broker == account.venue}
+        queued = [one for one in waiting if one.broker == account.venue and only(unseen(one))]
+        return working | {one.public_id: None for one in queued}
 
     def _begin(
         self,

@@ -277,7 +277,15 @@ class World:
         self.plans = OrderPlans(self.plan_book, self.clock, self.accounts, self.orders)
         self.smart = self._smart_orders(sessions, portfolio)
         self.sweeps = Sweeps(
-            self.orders_db, self.clock, self.accounts, sessions, self.orders, self.smart, self.plan_book
+            self.orders_db,
+            self.clock,
+            self.accounts,
+            sessions,
+            self.orders,
+            self.smart,
+            self.plan_book,
+            self.updates,
+            self.clock.sleep,
         )
 
     def _smart_orders(self, sessions: Any, positions: Any) -> SmartOrders:

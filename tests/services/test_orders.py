@@ -396,3 +396,20 @@ def test_the_kill_switch_stops_changes_that_do_not_reduce(world: World) -> None:
     assert world.orders.modify(world.caller, exit_id, _terms(30, "1450")).state == "accepted"
     with pytest.raises(RiskRefused, match="kill switch"):
         world.orders.modify(world.caller, exit_id, _terms(60, "1450"))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_open_orders": 0},
+        {"max_orders_per_day": 0},
+        {"allowed_symbols": "NSE:SBIN"},
+        {"allowed_products": "CNC"},
+    ],
+)
+def test_a_limit_on_new_risk_lets_an_exit_through(world: World, limits: dict[str, object]) -> None:
+    world.limit(**limits)
+    world.facts = Facts(position=Decimal(10))
+    assert world.orders.place(world.caller, buy(10, side=Side.SELL)).state == "accepted"
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, buy(10, side=Side.SELL))
