@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,8 @@ from blueprints.access import caller, pages, platform, user
 from blueprints.fresh import wrong_password
 from blueprints.problems import Read, attempt, say
 from blueprints.python_alerts import WORDS
-from blueprints.python_faces import REASONS, face
-from blueprints.python_forms import exchange_of, limits_of, schedule_of
+from blueprints.python_faces import face
+from blueprints.python_forms import exchange_of, limits_of, schedule_of, unconfirmed
 from blueprints.shell import mode_name
 from domain.clock import IST
 from domain.errors import InvalidRequest, NotFound
@@ -147,13 +146,16 @@ def upload() -> Answer:
     try:
         if file is None or not file.filename:
             raise InvalidRequest("Choose a .py file or a .zip.", "strategy_file")
+        schedule = schedule_of(form) if "kind" in form else None
+        if error := unconfirmed(caller().account, schedule.kind if schedule else ScheduleKind.WINDOWS):
+            return _new_page({"confirm": error}), 422
         made = _host().upload(
             caller(),
             form.get("strategy_name", "").strip() or file.filename.rsplit(".", 1)[0],
             file.filename,
             file.stream.read(),
             exchange_of(form.get("exchange")),
-            schedule_of(form) if "kind" in form else None,
+            schedule,
         )
     except InvalidRequest as error:
         return _new_page({error.field or "strategy_file": str(error)}), 400
@@ -352,12 +354,17 @@ def schedule(strategy_id: str) -> str:
 @blueprint.post("/<strategy_id>/schedule")
 def reschedule(strategy_id: str) -> Answer:
     """Keep a changed schedule."""
+    here = caller()
+    account = platform().accounts.account(_host().to_act(here, strategy_id).account_id)
+    page: dict[str, Any] = {"exchanges": EXCHANGES, "kinds": _KINDS, "days": DAYS}
     try:
         wanted = schedule_of(request.form)
-        _host().reschedule(caller(), strategy_id, wanted, exchange_of(request.form.get("exchange")))
-    except InvalidRequest as error:
-        problems = {error.field or "kind": str(error)}
-        page = {"problems": problems, "exchanges": EXCHANGES, "kinds": _KINDS, "days": DAYS}
+        if error := unconfirmed(account, wanted.kind):
+            page |= {"problems": {"confirm": error}, "planned": wanted}
+            return render("python/schedule.html", strategy_id, "schedule", **page), 422
+        _host().reschedule(here, strategy_id, wanted, exchange_of(request.form.get("exchange")))
+    except InvalidRequest as refused:
+        page["problems"] = {refused.field or "kind": str(refused)}
         return render("python/schedule.html", strategy_id, "schedule", **page), 400
     return _done(strategy_id, "schedule", "Schedule saved")
 
@@ -422,49 +429,13 @@ def forget_value(strategy_id: str, name: str) -> Answer:
     return _done(strategy_id, "environment", f"{name} removed")
 
 
-# -- buttons
-def _pressed(act: Callable[[], None], strategy_id: str) -> BaseResponse:
-    """Do it, say what went wrong as a toast, and go back to where the button was."""
-    try:
-        act()
-    except InvalidRequest as error:
-        say("err", "Not done", str(error))
-    back = url_for("python.index") if request.form.get("from") == "list" else None
-    return redirect(back or url_for("python.show", strategy_id=strategy_id), 303)
-
-
-@blueprint.post("/<strategy_id>/start")
-def start(strategy_id: str) -> BaseResponse:
-    """Start it now, or arm it."""
-
-    def act() -> None:
-        started = _host().start(caller(), strategy_id, force="force" in request.form)
-        if started.armed:
-            say(
-                "info",
-                "Armed",
-                f"{REASONS.get(started.reason, '')}. It starts at its next window.".lstrip(". "),
-            )
-        else:
-            say("up", "Told to start")
-
-    return _pressed(act, strategy_id)
-
-
-@blueprint.post("/<strategy_id>/stop")
-def stop(strategy_id: str) -> BaseResponse:
-    """Stop it."""
-
-    def act() -> None:
-        _host().stop(caller(), strategy_id)
-        say("up", "Told to stop", "It stays off until you press Start.")
-
-    return _pressed(act, strategy_id)
-
-
+# -- copies and the end
 @blueprint.post("/<strategy_id>/copy")
-def copy(strategy_id: str) -> BaseResponse:
-    """Another instance of it."""
+def copy(strategy_id: str) -> Answer:
+    """Another instance of it, at the account in front; one that has a schedule is armed by that."""
+    if error := unconfirmed(caller().account, _host().get(caller(), strategy_id).schedule.kind):
+        page = {"problems": {"confirm": error}, "held": offers(), "restarts": Restart}
+        return render("python/settings.html", strategy_id, "settings", **page), 422
     name = request.form.get("name", "").strip()
     made = _host().copy(caller(), strategy_id, name or f"{_host().get(caller(), strategy_id).name} 2")
     say("up", f"{made.name} made", "Secrets were not copied.")

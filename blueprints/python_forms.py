@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from flask import request
 from werkzeug.datastructures import MultiDict
 
 from domain.clock import IST
 from domain.errors import InvalidRequest
-from domain.model import Exchange
+from domain.model import Exchange, Mode
 from domain.strategies import DAYS, RunLimits, Schedule, ScheduleKind, Window
+from services.accounts import Account
 from services.strategy_host import EXCHANGES, default_schedule
 
 
@@ -75,6 +77,18 @@ def schedule_of(form: MultiDict[str, str]) -> Schedule:
         every=_whole(form, "every", 0) if kind is ScheduleKind.INTERVAL else 0,
         late=_whole(form, "late", 0) if form.get("late", "").strip() else None,
     )
+
+
+def unconfirmed(account: Account, kind: ScheduleKind | None = None) -> str:
+    """Why a start there may not go ahead, "" when it may: real money takes the account's name, typed as `confirm`.
+
+    `kind` of the schedule that is being set, None for a start at once; one that only Start begins asks then.
+    """
+    if account.mode is not Mode.LIVE or kind is ScheduleKind.MANUAL:
+        return ""
+    if request.form.get("confirm", "").strip() == account.name:
+        return ""
+    return f"Its orders are real: type the account's name, {account.name}. Nothing was started or changed."
 
 
 def limits_of(form: Mapping[str, str], now: RunLimits) -> RunLimits:

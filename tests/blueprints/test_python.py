@@ -329,17 +329,6 @@ def test_an_upload_says_when_it_runs(stage: Stage, owner: Visitor, kind: str) ->
     assert made.next_stop is None
 
 
-def test_a_start_with_real_money_asks_first(stage: Stage, owner: Visitor) -> None:
-    paper = upload(owner, name="On paper")
-    account = stage.live_account("zerodha")
-    owner.post(f"/accounts/{account.id}/choose")
-    live = upload(owner, name="With <money>")
-    ask = "Start With &lt;money&gt; on Family? Its orders are real."
-    assert owner.get("/python/").text.count("Its orders are real.") == 1
-    assert owner.get(f"/python/{live}").text.count(f'data-ask="{ask}"') == 2
-    assert "Its orders are real." not in owner.get(f"/python/{paper}").text
-
-
 def test_an_alert_of_a_deleted_strategy_leads_nowhere(stage: Stage, owner: Visitor) -> None:
     alert = Alert(id=0, strategy_id="gone_1", name="Gone", at=NOON, kind="crashed", reason="x", tail="")
     stage.platform.databases["platform"].write(lambda c: alert_rows.add(c, 1, alert))
