@@ -155,6 +155,16 @@ def by_key(connection: Connection, account_id: int, key: str) -> Plan | None:
     return None if row is None else _plan(row)
 
 
+def by_reason(connection: Connection, account_id: int, kind: str, reason: str) -> list[Plan]:
+    """Plans of a kind whose keys begin with a reason and a colon, oldest first."""
+    query = select(PLANS).where(
+        PLANS.c.account_id == account_id,
+        PLANS.c.kind == kind,
+        PLANS.c.idempotency_key.startswith(f"{reason}:", autoescape=True),
+    )
+    return [_plan(row) for row in connection.execute(query.order_by(PLANS.c.id)).mappings()]
+
+
 def in_state(connection: Connection, state: str) -> list[Plan]:
     """Plans in one state, oldest first."""
     query = select(PLANS).where(PLANS.c.state == state).order_by(PLANS.c.id)

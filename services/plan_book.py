@@ -107,6 +107,11 @@ class PlanBook:
         with self._db.read() as connection:
             return _earlier(connection, account_id, key, body_hash)
 
+    def of_reason(self, account_id: int, kind: str, reason: str) -> list[Plan]:
+        """The plans of a kind that one reason has led to so far, in any process, oldest first."""
+        with self._db.read() as connection:
+            return plan_rows.by_reason(connection, account_id, kind, reason)
+
     def orphans(self, *kinds: str) -> list[tuple[Plan, bool]]:
         """(plan, whether a person approved it) of these kinds whose legs are not all told although their sender should
         be long done: it died, or is very slow. Oldest first."""

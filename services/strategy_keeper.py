@@ -417,11 +417,11 @@ class StrategyKeeper:
             run_rows.add_note(connection, strategy.id, note)
             return settled, bad
 
+        self._its.keys.revoke(strategy, run)  # before anybody is told that it is over
         settled, bad = self._write(work)
         if bad:
             self._its.bell.ring(alert_topic(strategy.user_id))
         (log.warning if bad else log.info)("strategy ended id=%s: %s", strategy.id, words)
-        self._its.keys.revoke(strategy, run)
         tidy(places.logs, now)
         return settled
 

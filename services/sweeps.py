@@ -96,13 +96,16 @@ class Sweeps:
         return self._begin(caller, CANCEL, {"legs": legs}, key, body_hash, working)
 
     def cancel_each_once(self, caller: Caller, reason: str, only: Callable[[Order], bool]) -> Swept:
-        """The same for somebody who asks again and again until nothing works: no order is cancelled twice for one
-        `reason`, and what was not taken is told again."""
+        """The same for those who ask again and again until nothing works: no order is cancelled twice for one `reason`.
+        What was done for it is told whichever process did it, and what was not taken is told again."""
         working = self._working(caller, only)
-        if not working:
-            return Swept(done=[], failed=[])
-        mark = sha256(" ".join(sorted(working)).encode()).hexdigest()[:24]
-        return self.cancel_all(caller, key=f"{reason}:{mark}", only=only, reason=reason)
+        failed: list[tuple[str, str]] = []
+        if working:
+            mark = sha256(" ".join(sorted(working)).encode()).hexdigest()[:24]
+            failed = self.cancel_all(caller, key=f"{reason}:{mark}", only=only, reason=reason).failed
+        each = [self._report(plan) for plan in self._book.of_reason(caller.account.id, CANCEL, reason)]
+        done = dict.fromkeys(name for swept in each for name in swept.done)
+        return Swept(done=list(done), failed=failed, under_way=sum(swept.under_way for swept in each))
 
     def close_all(self, caller: Caller, strategy: str = "", *, key: str = "", body_hash: str = "") -> Swept:
         """Send a MARKET order against every open position, in pieces where the exchange freezes its size."""

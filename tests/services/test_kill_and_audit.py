@@ -321,6 +321,7 @@ def test_the_switch_thrown_in_many_processes_at_once_acts_once(world: SafetyWorl
         thread.join()
     world.kill.act()
     assert (_sent(world, CancelOrder), _sent(world, PlaceOrder)) == (10, 11)
+    assert "cancelled 10" in world.kill.listed()[0].report
     assert world.stopped and set(world.stopped) == {world.caller.account.id}
 
 
@@ -372,7 +373,7 @@ def test_a_switch_whose_process_died_goes_on_and_repeats_nothing(world: SafetyWo
     assert (_sent(world, CancelOrder), _sent(world, PlaceOrder)) == (3, 4)
     (kill,) = world.kill.listed()
     assert kill.acted_at is not None
-    assert "closed 1" in kill.report
+    assert "cancelled 3" in kill.report and "closed 1" in kill.report
 
 
 def test_an_order_that_was_on_its_way_when_the_switch_was_thrown_is_cancelled_too(world: SafetyWorld) -> None:
