@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -77,27 +78,13 @@ class Approvals:
         """Send what waits. Raises NotFound, InvalidRequest when it was decided already, RiskRefused."""
         approval = self._waiting(caller, approval_id)
         now = self._clock.now()
-
-        def work(connection: Connection) -> bool:
-            kill = control_rows.killed(connection, caller.account.id)
-            if kill is not None:
-                raise RiskRefused("kill_switch", "The kill switch is on: nothing is approved.")
-            decided = approval_rows.decide(
-                connection, approval_id, caller.account.id, APPROVED, caller.username, "", now
-            )
-            intent_id = approval.intent_id
-            # It waits in the queue, so that a crash from here on still sends it, and sends it once.
-            parked, queued = IntentState.PARKED, IntentState.QUEUED
-            if decided and intent_id and not intent_rows.move(connection, intent_id, parked, queued, now):
-                raise InvalidRequest("The order was withdrawn; there is nothing to approve.", "id")
-            if decided and approval.plan_id is not None:
-                later = now + YOUNG
-                plan_rows.move(
-                    connection, approval.plan_id, plan_rows.PARKED, plan_rows.RUNNING, deadline=later
-                )
-            return decided
-
-        if not self._db.write(work):
+        if approval.expires_at is not None and approval.expires_at <= now:
+            raise InvalidRequest("Nobody decided in time: it is not sent.", "id")
+        if approval.intent_id is not None:
+            decided = self._approve_order(caller, approval, approval.intent_id, now)
+        else:
+            decided = self._db.write(lambda c: self._approve_plan(c, caller, approval, now))
+        if not decided:
             raise InvalidRequest("It was decided already.", "id")
         self._audit.note(caller, "approval.approve", {"kind": approval.kind}, str(approval_id))
         self._tell(caller.account.id)
@@ -131,6 +118,39 @@ class Approvals:
         return sum(self._close(approval, LAPSED, "", "Nobody decided in time.") for approval in overdue)
 
     # -- inside
+    def _approve_order(self, caller: Caller, approval: Approval, intent_id: str, now: datetime) -> bool:
+        """Weigh the order anew and let it go. It waits in the queue, so that a crash from here on still sends it, and
+        sends it once; what cannot be sent while the approval is young lapses there."""
+
+        def decide(connection: Connection, reduces: bool) -> bool:
+            if not self._decided(connection, caller, approval, now):
+                return False
+            changes = {"deadline": now + YOUNG, "reduces": reduces}
+            parked, queued = IntentState.PARKED, IntentState.QUEUED
+            if not intent_rows.move(connection, intent_id, parked, queued, now, **changes):
+                raise InvalidRequest("The order was withdrawn; there is nothing to approve.", "id")
+            return True
+
+        return self._orders.approve(caller, intent_id, decide)
+
+    def _approve_plan(
+        self, connection: Connection, caller: Caller, approval: Approval, now: datetime
+    ) -> bool:
+        """Let a plan run; the gate weighs its legs as they are sent."""
+        if control_rows.killed(connection, caller.account.id) is not None:
+            raise RiskRefused("kill_switch", "The kill switch is on: nothing is approved.")
+        decided = self._decided(connection, caller, approval, now)
+        if decided and approval.plan_id is not None:
+            parked, running = plan_rows.PARKED, plan_rows.RUNNING
+            plan_rows.move(connection, approval.plan_id, parked, running, deadline=now + YOUNG)
+        return decided
+
+    @staticmethod
+    def _decided(connection: Connection, caller: Caller, approval: Approval, now: datetime) -> bool:
+        return approval_rows.decide(
+            connection, approval.id, caller.account.id, APPROVED, caller.username, "", now
+        )
+
     def _run(self, caller: Caller, plan_id: int) -> None:
         plan = self._book.plan(caller.account.id, plan_id)
         asker = sender(plan, self._accounts)

@@ -236,6 +236,24 @@ class Gate:
 
         return self._journal(caller, intent, allow)
 
+    def admit_approved(
+        self,
+        caller: Caller,
+        intent: Intent,
+        instrument: Instrument,
+        decide: Callable[[Connection, bool], bool],
+    ) -> bool:
+        """What `decide(connection, reduces)` says of a parked intent, in one transaction with the limits as they are
+        now; it was counted as it was parked. Raises RiskRefused: nothing is decided then."""
+        facts = self._read_facts(caller, _asked(intent))
+
+        def work(connection: Connection) -> bool:
+            limits = control_rows.load_both(connection, intent.account_id, intent.strategy)
+            self._allow(connection, intent, limits, instrument, facts, replaces=Decimal(0))
+            return decide(connection, _shrinks(connection, intent, facts))
+
+        return self._db.write(work)
+
     def admit_conversion(
         self, caller: Caller, intent: Intent, held: Decimal, looked_at: datetime
     ) -> tuple[Intent, bool]:

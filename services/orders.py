@@ -222,6 +222,14 @@ class Orders:
         instrument = self.resolve(caller.account, request.exchange, request.symbol)
         return self._gate.sizes(caller, request, instrument, exits=exits)
 
+    def approve(self, caller: Caller, intent_id: str, decide: Callable[[Connection, bool], bool]) -> bool:
+        """Decide on a parked order by the limits as they are now, see `Gate.admit_approved`. Raises
+        InstrumentNotFound too."""
+        intent = self._intent(intent_id)
+        account = replace(caller.account, mode=intent.mode)
+        instrument = self.resolve(account, intent.exchange, intent.symbol)
+        return self._gate.admit_approved(replace(caller, account=account), intent, instrument, decide)
+
     # -- reads
     def book(self, caller: Caller) -> list[Order]:
         """Today's orders under the ids clients were told, oldest first."""
