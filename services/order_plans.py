@@ -19,7 +19,7 @@ from services.accounts import Accounts, Caller
 from services.gate import Admission, check_terms
 from services.orders import Orders, Placed
 from services.plan_book import YOUNG, PlanBook, read_leg, sender, write_leg
-from services.plan_legs import TOO_LATE, as_one, parked, place_leg, refusal, refused
+from services.plan_legs import TOO_LATE, as_one, parked, place_leg, refusal, refused, told_of
 
 log = logging.getLogger(__name__)
 
@@ -143,9 +143,11 @@ class OrderPlans:
         return found
 
     def _send(self, plan: Plan, caller: Caller, number: int, request: OrderRequest, approved: bool) -> Placed:
-        if plan.deadline <= self._clock.now():
-            return self._book.keep(plan, number, refused("NOT_SENT", TOO_LATE))
         sizes = plan.request.get("sizes", {}).get(str(number)) or [request.quantity]
+        if plan.deadline <= self._clock.now():
+            sent = self._book.sent(plan, number)
+            late = told_of(self._orders, caller, sent, len(sizes)) if sent else refused("NOT_SENT", TOO_LATE)
+            return self._book.keep(plan, number, late)
         try:
             placed = place_leg(
                 self._orders,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from database.intents import Intent
 from domain.errors import PlatformError, RiskRefused
 from domain.model import OrderRequest
 from services.accounts import Caller
@@ -13,6 +14,7 @@ from services.gate import Admission
 from services.orders import Orders, Placed
 
 TOO_LATE = "Not sent: the plan ran out of time."
+LEFT = "What was left of it, if anything, was not sent: the plan ran out of time."
 
 
 def place_leg(
@@ -44,6 +46,30 @@ def place_leg(
         if placed[-1].state == "refused":
             break
     return as_one(placed, len(sizes))
+
+
+def told_of(orders: Orders, caller: Caller, sent: Sequence[Intent], wanted: int | None = None) -> Placed:
+    """What of a leg was journalled by a sender that died, told as one; nothing is sent.
+
+    wanted  how many pieces there should be, None when that is not known
+    """
+    told = [orders.told(caller, one.idempotency_key or "", one.body_hash) for one in sent]
+    answers = [one for one in told if one is not None]
+    stopped = any(answer.state == "refused" for answer in answers)
+    whole = len(sent) == wanted or (wanted is None and (not is_piece(sent[0]) or _has_rest(sent)))
+    if not whole and not stopped:
+        answers.append(refused("NOT_SENT", LEFT))
+    return as_one(answers, wanted or len(answers))
+
+
+def is_piece(intent: Intent) -> bool:
+    """Whether a leg's intent is one of several."""
+    return (intent.idempotency_key or "").count(":") == 3
+
+
+def _has_rest(sent: Sequence[Intent]) -> bool:
+    """Pieces are of one size, and a smaller one is the last."""
+    return min(one.quantity for one in sent) < sent[0].quantity
 
 
 def as_one(placed: Sequence[Placed], wanted: int) -> Placed:

@@ -27,10 +27,9 @@ from domain.clock import Clock
 from domain.errors import PlatformError, Unavailable
 from domain.model import Exchange, IntentState, OrderRequest, OrderType, Product, Side
 from services.accounts import Account, Accounts, Caller
-from services.gate import Admission
 from services.orders import Orders, Placed
 from services.plan_book import PlanBook, read_leg, sender, write_leg
-from services.plan_legs import TOO_LATE, as_one, parked, place_leg, refusal, refused
+from services.plan_legs import TOO_LATE, parked, place_leg, refusal, refused, told_of
 
 log = logging.getLogger(__name__)
 
@@ -125,21 +124,22 @@ class SmartOrders:
         return self.run(opened.plan, caller) if opened.new else self._replay(opened.plan, hold)
 
     def run(self, plan: Plan, caller: Caller, *, approved: bool = False) -> Placed:
-        """Carry out a smart plan; one whose order was journalled already is only answered."""
+        """Carry out a smart plan; one whose order was journalled already is only answered, or gone on with where that
+        was a piece of it."""
         request, target = read_leg(plan.request["legs"][0]), Decimal(plan.request["target"])
+        sent = self._book.sent(plan, 0)
         try:
-            sent = self._book.sent(plan, 0)
-            placed = (
-                self._told(caller, request, sent)
-                if sent
-                else self.reach(plan, caller, 0, request, target, approved=approved)
-            )
-            self._book.keep(plan, 0, placed)
+            if sent:
+                placed = self._take_up(plan, caller, request, target, sent, approved=approved)
+            else:
+                placed = self.reach(plan, caller, 0, request, target, approved=approved)
         except PlatformError as error:
-            self._book.keep(plan, 0, refusal(error))
+            if not sent:
+                self._book.keep(plan, 0, refusal(error))
+                self._book.finish(plan)
             raise
-        finally:
-            self._book.finish(plan)
+        self._book.keep(plan, 0, placed)
+        self._book.finish(plan)
         return placed
 
     def resume(self) -> int:
@@ -214,13 +214,29 @@ class SmartOrders:
         filled = [end for end in ends if end is not None]
         return placed, current + order.side.sign * sum(filled) if len(filled) == len(ends) else None
 
-    def _told(self, caller: Caller, request: OrderRequest, sent: Sequence[Intent]) -> Placed:
-        """What became of a smart order that a sender which died had journalled."""
-        answers = [
-            self._orders.place(caller, request, Admission(key=intent.idempotency_key or ""))
-            for intent in sent
-        ]
-        return as_one(answers, len(answers))
+    def _take_up(
+        self,
+        plan: Plan,
+        caller: Caller,
+        request: OrderRequest,
+        target: Decimal,
+        sent: Sequence[Intent],
+        *,
+        approved: bool,
+    ) -> Placed:
+        """What became of a smart order that a sender which died had journalled. What it had not sent is made up from
+        what is held now, while the plan is young; not where the request's own quantity may have counted, for then the
+        position is no measure of what is missing. Raises what `reach` raises: it may be tried again."""
+        begun = told_of(self._orders, caller, sent)
+        own = target == 0 and request.quantity > 0
+        if begun.state != "partial" or begun.code != "NOT_SENT" or own or plan.deadline <= self._clock.now():
+            return begun
+        rest = self.reach(plan, caller, 0, request, target, approved=approved)
+        more = rest.order_ids or ((rest.order_id,) if rest.order_id else ())
+        ids = (*begun.order_ids, *more)
+        state = {"none": "accepted", "refused": "partial"}.get(rest.state, rest.state)
+        words = "" if rest.state == "none" else rest.message
+        return Placed(state=state, order_id=ids[0], order_ids=ids, message=words, code=rest.code)
 
     def _withdraw_earlier(self, caller: Caller, broker: Broker, line: Key) -> None:
         """Cancel what earlier smart orders still have working, and wait until the broker says it ended."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -26,7 +26,7 @@ from services.accounts import Account, Accounts, Caller
 from services.order_updates import OrderUpdates
 from services.orders import Orders, Placed
 from services.plan_book import PlanBook, read_leg, sender, write_leg
-from services.plan_legs import TOO_LATE, refusal, refused
+from services.plan_legs import TOO_LATE, refusal, refused, told_of
 from services.settling import unseen
 from services.smart_orders import SETTLE, SmartOrders
 
@@ -195,7 +195,9 @@ class Sweeps:
             if number in told:
                 continue
             try:
-                placed = refused("NOT_SENT", TOO_LATE) if late else self._do(plan, caller, number, leg, seen)
+                placed = (
+                    self._late(plan, caller, number) if late else self._do(plan, caller, number, leg, seen)
+                )
             except (Unavailable, BrokerUnavailable) as error:
                 if again:
                     waits = True
@@ -207,12 +209,20 @@ class Sweeps:
         if not waits:
             self._book.finish(plan)
 
+    def _late(self, plan: Plan, caller: Caller, number: int) -> Placed:
+        """What became of a leg that is not begun any more."""
+        sent = self._book.sent(plan, number)
+        return told_of(self._orders, caller, sent) if sent else refused("NOT_SENT", TOO_LATE)
+
     def _do(
         self, plan: Plan, caller: Caller, number: int, leg: dict[str, Any], seen: dict[str, Order | None]
     ) -> Placed:
         if plan.kind == CLOSE:
             nothing = Decimal(0)
-            return self._smart.reach(plan, caller, number, read_leg(leg), nothing, approved=True, wait=False)
+            exit_ = replace(
+                read_leg(leg), quantity=nothing
+            )  # on a flat position a quantity would be an entry
+            return self._smart.reach(plan, caller, number, exit_, nothing, approved=True, wait=False)
         name, key = leg["name"], leg["key"] or f"plan:{plan.id}:{number}"
         order = seen.get(name)
         if order is not None:
