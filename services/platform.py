@@ -199,7 +199,9 @@ class Platform:
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        return Reconciler(self._orders_store, self.clock, self.accounts.account, self.sessions, self.updates)
+        return Reconciler(
+            self._orders_store, self.clock, self.accounts.account, self.sessions, self.updates, self.tell
+        )
 
     @cached_property
     def reconciliation(self) -> Reconciliation:

@@ -73,12 +73,15 @@ class Reconciler:
         account: Callable[[int], Account],
         sessions: Sessions,
         updates: OrderUpdates,
+        tell: Callable[[int], None],
     ) -> None:
+        """`tell` rings that an account's orders or positions changed."""
         self._db = orders
         self._clock = clock
         self._account = account
         self._sessions = sessions
         self._updates = updates
+        self._tell = tell
         self._books: SharedReads[list[Order]] = SharedReads()
 
     def unknown(self, account_id: int | None = None) -> list[Intent]:
@@ -181,6 +184,7 @@ class Reconciler:
                 intent.id,
                 verdict.state,
             )
+            self._tell(intent.account_id)
 
     def _judge(
         self,

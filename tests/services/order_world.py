@@ -258,7 +258,7 @@ class World:
         self.updates = OrderUpdates(self.orders_db, self.clock, self.bells.append)
         sessions = _Sessions(self.broker)
         self.reconciler = Reconciler(
-            self.orders_db, self.clock, self.accounts.account, sessions, self.updates
+            self.orders_db, self.clock, self.accounts.account, sessions, self.updates, self.bells.append
         )
         self.gate = Gate(self.orders_db, self.clock, lambda caller, request: self.facts)
         self.orders = Orders(

@@ -212,14 +212,17 @@ def test_a_lost_answer_is_told_by_the_positions(desk: World) -> None:
     desk.script.answers = ["silent"]
     assert convert(desk).state == "accepted"
     assert (lines(desk), len(desk.script.sent)) == ((60, 40), 1)
+    assert desk.bells == [desk.caller.account.id]
 
 
 def test_one_that_was_never_received_stays_pending_for_three_looks_over_thirty_seconds(desk: World) -> None:
     desk.script.answers = ["lost"]
     placed = convert(desk)
     assert placed.state == "pending" and "conversion" in placed.message
+    assert desk.bells == []
     desk.clock.move(31)
     assert desk.reconciler.sweep() == 0
+    assert desk.bells == [desk.caller.account.id]
     [intent] = journal(desk)
     assert (intent.state, intent.code) == (IntentState.REFUSED, "NOT_RECEIVED")
     assert (lines(desk), len(desk.script.sent)) == ((100, 0), 1)
