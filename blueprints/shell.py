@@ -30,7 +30,8 @@ _INDICES = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The header's slow values. `pnl` None where the broker did not say; `held` lets the page follow it by ticks."""
+    """The header's slow values. `pnl` None where the broker did not say; `held` lets the page follow it by ticks, and
+    `booked` is all of it that does not follow them."""
 
     session: str
     session_class: str
@@ -70,7 +71,9 @@ def read_status() -> Status:
     )
     total = sum(booked, Decimal(0))
     pnl = total + sum((row.unrealised or Decimal(0) for row in held), Decimal(0)) if known else None
-    return Status(words, look, title, pnl, total, held[:_MOST_FOLLOWED])
+    followed, rest = held[:_MOST_FOLLOWED], held[_MOST_FOLLOWED:]
+    still = total + sum((row.unrealised or Decimal(0) for row in rest), Decimal(0))
+    return Status(words, look, title, pnl, still, followed)
 
 
 def _session_words() -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -26,6 +26,8 @@ class Curve:
     """points  (epoch seconds, rupees), a minute apart, oldest first
     best, worst, now  rupees; drawdown is how far the worst fall from a high went, 0 or less
     missing    symbols whose bars could not be read, so that they are not in it
+    told       what the positions say now, booked and open, rupees; None where the broker does not say
+    before     the part of `told` that is not in the curve: what was carried in had gained before the first price
     """
 
     points: list[tuple[int, float]]
@@ -34,6 +36,8 @@ class Curve:
     now: float
     drawdown: float
     missing: list[str]
+    told: float | None = None
+    before: float = 0.0
 
 
 class PnlCurve:
@@ -54,7 +58,7 @@ class PnlCurve:
         for position in positions:
             if position.quantity:
                 fills[(position.exchange.value, position.symbol)] += []
-        lines, missing = [], []
+        lines, missing, before = [], [], 0.0
         for key, done in list(fills.items())[:MOST_SYMBOLS]:
             try:
                 bars = self._bars(caller, *key)
@@ -62,8 +66,9 @@ class PnlCurve:
                 missing.append(key[1])
                 continue
             lines.append(line(done, held(positions, *key), value_of(positions, *key), bars))
+            before += gained_before(done, positions, *key, lines[-1], bars)
         missing += [symbol for _, symbol in list(fills)[MOST_SYMBOLS:]]
-        return curve(lines, missing)
+        return replace(curve(lines, missing), told=told(positions), before=round(before, 2))
 
     def _bars(self, caller: Caller, exchange: str, symbol: str) -> list[Candle]:
         now = self._clock.now()
@@ -84,6 +89,30 @@ def value_of(positions: Sequence[Position], exchange: str, symbol: str) -> float
         if (one.exchange.value, one.symbol) == (exchange, symbol):
             return float(one.contract_value)
     return 1.0
+
+
+def told(positions: Sequence[Position]) -> float | None:
+    """Rupees booked and open, None while a part of it is not known."""
+    parts = [row.realised for row in positions] + [row.unrealised for row in positions if row.quantity]
+    return None if None in parts else float(sum((part or Decimal(0) for part in parts), Decimal(0)))
+
+
+def gained_before(
+    trades: Sequence[Trade],
+    positions: Sequence[Position],
+    exchange: str,
+    symbol: str,
+    made: dict[int, float],
+    bars: Sequence[Candle],
+) -> float:
+    """What a symbol's positions count beyond its line, rupees; 0 where nothing was carried in, or it is not known."""
+    rows = [one for one in positions if (one.exchange.value, one.symbol) == (exchange, symbol)]
+    quantity, traded = held(positions, exchange, symbol), sum(t.side.sign * t.quantity for t in trades)
+    counted, last = told(rows), next((one.last_price for one in rows if one.quantity), None)
+    if quantity == traded or not made or counted is None:
+        return 0.0
+    moved = 0.0 if last is None else float(quantity) * (float(last) - bars[-1].close)
+    return counted - made[max(made)] - moved * value_of(positions, exchange, symbol)
 
 
 def line(trades: Sequence[Trade], now: Decimal, value: float, bars: Sequence[Candle]) -> dict[int, float]:

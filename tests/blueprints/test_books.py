@@ -97,6 +97,29 @@ def test_what_is_not_known_is_a_dash_and_not_a_sum(stage: Stage, owner: Visitor)
     assert ">\u2013</span>" in total
 
 
+def test_a_filter_sums_its_rows_and_leaves_the_days_figure(stage: Stage, owner: Visitor) -> None:
+    """The foot of the table is of the rows above it; the tile follows the header, which is of the account."""
+    stage.books.positions = [
+        position(),
+        position(symbol="SBIN", unrealised=Decimal(-55), realised=Decimal(5)),
+    ]
+    page = owner.get("/positions?q=SBIN").text
+    foot = page.split("Total, 1 open")[1].split("</tr>")[0]
+    assert ">\u221250.00</span>" in foot and 'data-total-pnl="positions-held"' in foot
+    assert 'id="positions-held" data-booked="5"' in page
+    tile = page.split("P&amp;L today, ₹</div>")[1].split("</div>")[0]
+    assert ">+505.00</span>" in tile and 'data-total-pnl="shell-held"' in tile
+
+
+def test_positions_beyond_those_that_are_followed_stay_in_the_days_figure(
+    stage: Stage, owner: Visitor
+) -> None:
+    stage.books.positions = [position(symbol=f"S{n}", unrealised=Decimal(1)) for n in range(103)]
+    header = owner.get("/shell/status").text
+    assert header.count("data-held=") == 100
+    assert ">+103.00</span>" in header and 'id="shell-held" hidden data-booked="3"' in header
+
+
 def test_trades_and_holdings_have_their_pages(stage: Stage, owner: Visitor) -> None:
     stage.books.trades = [
         Trade(

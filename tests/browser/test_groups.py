@@ -73,6 +73,51 @@ def test_a_position_is_converted_by_keys(product: Product, desk: Desk) -> None:
     expect(page.locator("#p-NSE-WIPRO-CNC")).to_contain_text("+4")
 
 
+_ROW = """async () => {
+  const row = document.querySelector("#p-NSE-HINDUNILVR-MIS");
+  const number = (text) => Number(text.replaceAll(",", "").replace("\u2212", "-").replace("%", ""));
+  const shown = (query, within = row) => number(within.querySelector(query).textContent);
+  const seen = [];
+  const done = performance.now() + 5000;
+  for (let before = ""; seen.length < 4 && performance.now() < done;) {
+    await new Promise(requestAnimationFrame);
+    const last = [...row.querySelectorAll("[data-cell=last]")].map((cell) => cell.textContent);
+    if (last[0] === before) continue;
+    before = last[0];
+    seen.push({
+      last: last.map(number), held: Number(row.dataset.held), average: Number(row.dataset.average),
+      pnl: shown("[data-cell=pnl]"), share: shown("[data-cell=return]"),
+      header: shown(".topbar [data-total-pnl]", document), tile: shown(".tiles [data-total-pnl]", document),
+    });
+  }
+  return seen;
+}"""
+
+
+def test_a_row_of_positions_agrees_with_itself_at_every_tick(product: Product, desk: Desk) -> None:
+    """The last price, on wide pages and on phones, the P&L and the return are of one tick; the tile is the header."""
+    asha, page = Person(product), desk.page
+    asha.make_key("agrees")
+    asha.order("HINDUNILVR", quantity="20")
+    page.goto("/positions")
+    expect(page.locator("[data-feed-dot]")).to_have_class(re.compile("dot-ok"), timeout=20_000)
+    seen = page.evaluate(_ROW)
+    assert len(seen) == 4, seen
+    for each in seen:
+        first, phone = each["last"]
+        pnl = (first - each["average"]) * each["held"]
+        assert phone == first
+        assert abs(each["pnl"] - pnl) < 0.011, each
+        assert abs(each["share"] - pnl / (each["average"] * each["held"]) * 100) < 0.0051, each
+        assert each["tile"] == each["header"], each
+    page.goto("/pnl")
+    now = page.locator(".tiles [data-total-pnl]")
+    expect(now).to_have_text(re.compile("[0-9]"))
+    same = "() => new Set([...document.querySelectorAll('[data-total-pnl]')].map((one) => one.textContent)).size === 1"
+    page.wait_for_function(same)
+    assert page.evaluate(same)
+
+
 def test_trade_costs_baskets_and_books(product: Product, desk: Desk) -> None:
     """What an order costs before it goes, a chart, a basket sent once, a position closed, the book as a file."""
     asha, page = Person(product), desk.page

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from domain.market import Candle
-from domain.model import Exchange, Product, Side, Trade
-from services.pnl_curve import curve, line
+from domain.model import Exchange, Position, Product, Side, Trade
+from services.pnl_curve import curve, gained_before, line, told
 
 OPEN = int(datetime(2026, 11, 24, 3, 45, tzinfo=UTC).timestamp())
 
@@ -48,6 +48,34 @@ def test_the_curve_sums_and_measures_the_fall() -> None:
     assert made.points == [(0, 10.0), (60, 30.0), (120, -5.0)]
     assert (made.best, made.worst, made.now, made.drawdown) == (30.0, -5.0, -5.0, -35.0)
     assert made.missing == ["Y"]
+
+
+def held(quantity: int, realised: str | None, unrealised: str | None, last: float = 103.0) -> Position:
+    return Position(
+        symbol="X",
+        exchange=Exchange.NSE,
+        product=Product.INTRADAY,
+        quantity=Decimal(quantity),
+        realised=None if realised is None else Decimal(realised),
+        unrealised=None if unrealised is None else Decimal(unrealised),
+        last_price=last,
+    )
+
+
+def test_what_the_positions_say_is_not_known_while_a_part_is_not() -> None:
+    assert told([held(5, "1", "2"), held(0, "3", None)]) == 6.0
+    assert told([held(5, "1", None)]) is None and told([held(5, None, "2")]) is None
+    assert told([]) == 0.0
+
+
+def test_what_was_carried_in_had_gained_before() -> None:
+    """10 bought at 90 days ago and priced 103 now: 130 in all, of which 30 since the day's first price of 100."""
+    bars = [bar(0, 101), bar(1, 102)]
+    rows = [held(10, "0", "130")]
+    made = line([], Decimal(10), 1.0, bars)
+    assert gained_before([], rows, "NSE", "X", made, bars) == 100.0
+    today = [fill(0, Side.BUY, 10, "100.5")]
+    assert gained_before(today, [held(10, "0", "25")], "NSE", "X", made, bars) == 0.0
 
 
 def test_a_day_without_trades_is_flat() -> None:

@@ -1,7 +1,8 @@
 /* A line over time: the day's P&L above, its falls from the high below. Loaded after the first paint. */
 import { AreaSeries, BaselineSeries, createChart, LineStyle } from "lightweight-charts";
-import { all, root } from "./dom.js";
-import { signed } from "./format.js";
+import { all, one, root } from "./dom.js";
+import { direction, signed } from "./format.js";
+import { accountPnl } from "./painter.js";
 
 const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 function token(name, alpha = 1) {
@@ -15,7 +16,7 @@ const ist = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB", { 
 
 async function draw(box) {
   const answer = await fetch(box.dataset.line, { headers: { "X-Requested-With": "fetch" } });
-  const { points } = await answer.json();
+  const { points, before } = await answer.json();
   if (!points?.length) return;
   const grid = { color: token("--grid") };
   const chart = createChart(box, {
@@ -36,6 +37,34 @@ async function draw(box) {
   fall.setData(falls);
   chart.panes()[0]?.setStretchFactor(3);
   chart.timeScale().fitContent();
+  if (before === null || before === undefined) return;
+  const follow = followed(points, (time, value, below) => { pnl.update({ time, value }); fall.update({ time, value: below }); });
+  const heed = (total) => follow(Math.round((total - before) * 100) / 100);
+  document.addEventListener("pnl", (event) => heed(event.detail));
+  if (accountPnl() !== null) heed(accountPnl());
+}
+
+/** The last minute of the line moves with the header's figure, and the extremes with it; minutes before stand. */
+function followed(points, show) {
+  const past = { best: -Infinity, worst: Infinity, peak: 0, fall: 0 };
+  const close = (value) => Object.assign(past, { best: Math.max(past.best, value), worst: Math.min(past.worst, value), peak: Math.max(past.peak, value), fall: Math.min(past.fall, value - Math.max(past.peak, value)) });
+  points.slice(0, -1).forEach(([, value]) => close(value));
+  let [minute, last] = points.at(-1);
+  return (value) => {
+    const now = Math.floor(Date.now() / 60_000) * 60;
+    if (now > minute) { close(last); minute = now; }
+    last = value;
+    const below = value - Math.max(past.peak, value);
+    const extremes = { best: Math.max(past.best, value), worst: Math.min(past.worst, value), fall: Math.min(past.fall, below) };
+    for (const [name, figure] of Object.entries(extremes)) write(one(`[data-extreme="${name}"]`), figure);
+    show(minute, value, below);
+  };
+}
+
+function write(node, value) {
+  if (!node) return;
+  node.textContent = signed(value);
+  node.className = `tn ${direction(value)}`;
 }
 
 export const start = () => all("[data-line]").forEach((box) => draw(box));

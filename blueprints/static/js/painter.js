@@ -5,6 +5,7 @@ import { feedState, onState, onTick, want } from "./socket.js";
 
 const STALE = 10_000;
 const FLASH = 600;
+const ACCOUNT = "shell-held";
 
 const latest = new Map();
 const holders = new Map();
@@ -13,6 +14,7 @@ const dirty = new Set();
 let frame = 0;
 let newest = 0;
 let totalsDue = false;
+let account = null;
 
 const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) {
@@ -30,7 +32,8 @@ function hold(element) {
   const kind = element.dataset.depth ? "depth" : "row";
   const cells = kind === "row" ? all("[data-cell]", element).map((node) => ({ node, name: node.dataset.cell, places: placesOf(node), text: "" })) : levels(element);
   const holder = { element, kind, key: element.dataset.depth || element.dataset.feed, cells, always: kind === "depth" || "still" in element.dataset, visible: kind === "depth" || "still" in element.dataset, last: null, flashUntil: 0 };
-  holder.flash = (kind === "row" && cells.find((cell) => cell.name === "last")?.node) || element;
+  const lasts = kind === "row" ? cells.filter((cell) => cell.name === "last").map((cell) => cell.node) : [];
+  holder.flash = lasts.find((node) => lasts.length === 1 || node.offsetParent) ?? lasts[0] ?? element;
   if (element.dataset.held !== undefined) Object.assign(holder, { held: Number(element.dataset.held), average: Number(element.dataset.average), value: Number(element.dataset.value || 1) });
   byElement.set(element, holder);
   return holder;
@@ -58,6 +61,7 @@ export function scan() {
     if (latest.has(key)) dirty.add(key);
   }
   want(keys);
+  totalsDue = true;
   schedule();
 }
 
@@ -72,7 +76,7 @@ function take(key, mode, data) {
 }
 
 function schedule() {
-  if (!frame && dirty.size) frame = requestAnimationFrame(paint);
+  if (!frame && (dirty.size || totalsDue)) frame = requestAnimationFrame(paint);
 }
 
 function paint() {
@@ -104,6 +108,7 @@ function paintRow(holder, tick, now) {
     else if (cell.name === "percent" && close) { write(cell, `${signed((change / close) * 100)}%`); tint(cell.node, direction(change)); }
     else if (cell.name === "change-percent" && close) { write(cell, `${signed(change)} (${signed((change / close) * 100)}%)`); tint(cell.node, direction(change)); }
     else if (cell.name === "open-pnl" || cell.name === "pnl") paintPnl(holder, cell, ltp);
+    else if (cell.name === "return") paintReturn(holder, cell, ltp);
     else paintFact(cell, tick);
   }
   if (holder.held !== undefined) totalsDue = true;
@@ -113,6 +118,14 @@ function paintPnl(holder, cell, ltp) {
   const booked = cell.name === "pnl" ? Number(cell.node.dataset.booked || 0) : 0;
   const pnl = (ltp - holder.average) * holder.held * holder.value + booked;
   write(cell, signed(pnl));
+  tint(cell.node, direction(pnl));
+}
+
+/** What is open, as a share of what it cost; not of what was booked before. */
+function paintReturn(holder, cell, ltp) {
+  const pnl = (ltp - holder.average) * holder.held * holder.value;
+  const cost = Math.abs(holder.average * holder.held * holder.value);
+  write(cell, cost ? `${signed((pnl / cost) * 100)}%` : ABSENT);
   tint(cell.node, direction(pnl));
 }
 
@@ -140,26 +153,39 @@ function paintDepth(holder, tick) {
   }
 }
 
-/** P&L of everything held: what was booked plus each open position at its last price. */
+/** What a part of the page holds: what was booked plus each open position at its last price; null while a part of it
+is not known. */
+function sumOf(scope, booked) {
+  let sum = Number(booked || 0);
+  for (const element of all("[data-held]", scope)) {
+    const holder = byElement.get(element);
+    const tick = holder && latest.get(holder.key);
+    sum += tick ? (tick.ltp - holder.average) * holder.held * holder.value : Number(element.dataset.pnl || NaN);
+  }
+  return Number.isFinite(sum) ? sum : null;
+}
+
+/** Totals of P&L, all in one pass: those that name the same part of the page show the same figure. */
 function paintTotals() {
   totalsDue = false;
+  const sums = new Map();
   for (const total of all("[data-total-pnl]")) {
-    const scope = document.getElementById(total.dataset.totalPnl) ?? document;
-    let sum = Number(total.dataset.booked || 0);
-    let known = true;
-    for (const element of all("[data-held]", scope)) {
-      const holder = byElement.get(element);
-      const tick = holder && latest.get(holder.key);
-      if (tick) sum += (tick.ltp - holder.average) * holder.held * holder.value;
-      else if (element.dataset.pnl) sum += Number(element.dataset.pnl);
-      else known = false;
-    }
-    if (!known) continue;
+    const name = total.dataset.totalPnl;
+    const scope = document.getElementById(name);
+    if (!scope) continue;
+    if (!sums.has(name)) sums.set(name, sumOf(scope, scope.dataset.booked));
+    const sum = sums.get(name);
+    if (sum === null) continue;
     const text = signed(sum);
     if (total.textContent !== text) total.textContent = text;
     tint(total, direction(sum));
   }
+  if (sums.has(ACCOUNT)) account = sums.get(ACCOUNT);
+  if (account !== null) document.dispatchEvent(new CustomEvent("pnl", { detail: account }));
 }
+
+/** The account's P&L today as it was painted last, rupees; null before the first time. */
+export const accountPnl = () => account;
 
 function fresh(holder) {
   holder.element.classList.remove("stale");
@@ -176,8 +202,7 @@ function sweep() {
       if (holder.flashUntil && holder.flashUntil < now) { delete holder.flash.dataset.tick; holder.flashUntil = 0; }
       if (!old || holder.kind === "depth") continue;
       holder.element.classList.add("stale");
-      const cell = holder.cells.find?.((one) => one.name === "last");
-      if (cell) cell.node.title = at === undefined ? "No tick since this page was opened" : `Last tick ${age((now - at) / 1000)} ago`;
+      for (const cell of holder.cells) if (cell.name === "last") cell.node.title = at === undefined ? "No tick since this page was opened" : `Last tick ${age((now - at) / 1000)} ago`;
     }
   }
   showFeed(now);
