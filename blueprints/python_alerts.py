@@ -10,7 +10,7 @@ from domain.clock import IST
 
 blueprint = pages("python_alerts", prefix="/python")
 
-WORDS = {"crashed": "crashed", "failed": "stopped working", "late": "has not started"}
+WORDS = {"crashed": "crashed", "failed": "stopped working", "late": "has not started", "guard": "needs you"}
 
 
 @blueprint.get("/alerts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +26,8 @@ from sqlalchemy import (
 from database.metadata import ORDERS
 from database.types import Money, Quantity, UtcTime
 from domain.model import Exchange, Mode, OrderType, Product, Side
+
+log = logging.getLogger(__name__)
 
 TRIGGERS = Table(
     "triggers",
@@ -74,7 +77,7 @@ TRIGGER_LEGS = Table(
 
 WAITING, ACTIVE, UNKNOWN = "waiting", "active", "unknown"
 TRIGGERED, CANCELLED, EXPIRED, REJECTED = "triggered", "cancelled", "expired", "rejected"
-PENDING, FIRING = "pending", "firing"
+PENDING, FIRING, CLOSED = "pending", "firing", "closed"
 BELOW, ABOVE = "below", "above"
 
 
@@ -86,7 +89,9 @@ class TriggerLeg:
     trigger_price  None while it is counted from a fill that has not come (see offset)
     offset         distance from the parent's average price, signed; None when trigger_price was given
     trail          distance behind the best price seen since; None when it does not trail
-    state          pending, firing, triggered, cancelled, rejected
+    state          pending, firing, triggered (its order was taken), closed (that order is over, and nothing is left for
+                   it), cancelled, rejected
+    order_id       of the order that it released; while it fires, the key of that order
     """
 
     leg: str
@@ -184,7 +189,8 @@ def replace_terms(connection: Connection, trigger: Trigger) -> bool:
 
 
 def find(connection: Connection, *where: ColumnElement[bool]) -> list[Trigger]:
-    """Triggers that meet every condition, newest first."""
+    """Triggers that meet every condition, newest first. One that cannot be read is logged and left out, so that it
+    keeps no other from being looked at."""
     rows = (
         connection.execute(
             select(TRIGGERS).where(*where).order_by(TRIGGERS.c.created_at.desc(), TRIGGERS.c.id.desc())
@@ -195,9 +201,20 @@ def find(connection: Connection, *where: ColumnElement[bool]) -> list[Trigger]:
     ids = [row["id"] for row in rows]
     legs: dict[str, list[TriggerLeg]] = {trigger_id: [] for trigger_id in ids}
     query = select(TRIGGER_LEGS).where(TRIGGER_LEGS.c.trigger_id.in_(ids)).order_by(TRIGGER_LEGS.c.leg)
+    unread = set()
     for row in connection.execute(query).mappings() if ids else ():
-        legs[row["trigger_id"]].append(_leg(row))
-    return [_trigger(row, tuple(legs[row["id"]])) for row in rows]
+        try:
+            legs[row["trigger_id"]].append(_leg(row))
+        except ValueError as error:
+            unread.add(row["trigger_id"])
+            log.error("a trigger cannot be read and does nothing id=%s: %s", row["trigger_id"], error)
+    found = []
+    for row in rows:
+        try:
+            found += [_trigger(row, tuple(legs[row["id"]]))] if row["id"] not in unread else []
+        except ValueError as error:
+            log.error("a trigger cannot be read and does nothing id=%s: %s", row["id"], error)
+    return found
 
 
 def by_id(connection: Connection, trigger_id: str) -> Trigger | None:
@@ -240,14 +257,51 @@ def note(connection: Connection, trigger_id: str, **changes: Any) -> None:
     connection.execute(update(TRIGGERS).where(TRIGGERS.c.id == trigger_id).values(**changes))
 
 
-def claim(connection: Connection, trigger_id: str, leg: str, now: datetime) -> bool:
-    """Take the only right to fire: the sibling and the trigger are over. False when somebody was faster."""
+def claim(
+    connection: Connection,
+    trigger_id: str,
+    leg: str,
+    now: datetime,
+    *,
+    key: str = "",
+    known: datetime | None = None,
+) -> bool:
+    """Take the only right to fire: the sibling and the trigger are over. False when somebody was faster.
+
+    key    what the order will be sent under
+    known  the `updated_at` of the terms that fire: False when they have changed since; None: whatever they are
+    """
+    if known is not None:
+        same = select(TRIGGERS.c.id).where(TRIGGERS.c.id == trigger_id, TRIGGERS.c.updated_at == known)
+        if connection.execute(same.with_for_update()).first() is None:
+            return False
     if not move(connection, trigger_id, ACTIVE, TRIGGERED, now):
         return False
     of = TRIGGER_LEGS.c.trigger_id == trigger_id
     connection.execute(update(TRIGGER_LEGS).where(of, TRIGGER_LEGS.c.leg != leg).values(state=CANCELLED))
-    connection.execute(update(TRIGGER_LEGS).where(of, TRIGGER_LEGS.c.leg == leg).values(state=FIRING))
+    firing = update(TRIGGER_LEGS).where(of, TRIGGER_LEGS.c.leg == leg)
+    connection.execute(firing.values(state=FIRING, order_id=key, message=""))
     return True
+
+
+def rearm(
+    connection: Connection, trigger_id: str, now: datetime, *, message: str, quantity: Decimal | None = None
+) -> bool:
+    """Watch a trigger again whose order did not do what it was for; False when it had not fired.
+
+    quantity  the new one; None: as it was
+    """
+    changes: dict[str, Any] = {"message": message} | ({} if quantity is None else {"quantity": quantity})
+    if not move(connection, trigger_id, TRIGGERED, ACTIVE, now, **changes):
+        return False
+    legs = update(TRIGGER_LEGS).where(TRIGGER_LEGS.c.trigger_id == trigger_id)
+    connection.execute(legs.values(state=PENDING, order_id=""))
+    return True
+
+
+def grow(connection: Connection, trigger_id: str, quantity: Decimal, now: datetime) -> bool:
+    """Guard more units with an active trigger; False when it is not active any more."""
+    return move(connection, trigger_id, ACTIVE, ACTIVE, now, quantity=quantity)
 
 
 def settle_leg(
@@ -268,6 +322,21 @@ def firing(connection: Connection) -> list[tuple[Trigger, TriggerLeg]]:
         if trigger is not None:
             found += [(trigger, leg) for leg in trigger.legs if leg.state == FIRING]
     return found
+
+
+def sent(connection: Connection, since: datetime) -> list[tuple[Trigger, TriggerLeg]]:
+    """Legs that fired since a moment and whose orders are not known to be over."""
+    of = select(TRIGGER_LEGS.c.trigger_id).where(TRIGGER_LEGS.c.state == TRIGGERED)
+    found = find(
+        connection, TRIGGERS.c.state == TRIGGERED, TRIGGERS.c.updated_at >= since, TRIGGERS.c.id.in_(of)
+    )
+    return [(trigger, leg) for trigger in found for leg in trigger.legs if leg.state == TRIGGERED]
+
+
+def with_parent(connection: Connection, state: str, since: datetime) -> list[Trigger]:
+    """Triggers in a state, changed since a moment, that guard what an order of ours fills."""
+    parented = TRIGGERS.c.parent_intent_id.is_not(None)
+    return find(connection, parented, TRIGGERS.c.state == state, TRIGGERS.c.updated_at >= since)
 
 
 def move_trail(

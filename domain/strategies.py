@@ -237,9 +237,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What the owner of a strategy has to know.
+    """What the owner of a strategy or a trigger has to know.
 
-    kind  "crashed", "failed" (it is not started again by itself) or "late" (it is due and can not start)
+    kind  "crashed", "failed" (it is not started again by itself), "late" (it is due and can not start) or "guard" (a
+          trigger did not do what it is for; strategy_id is the trigger's)
     tail  its last lines
     """
 

@@ -72,6 +72,20 @@ class Portfolio:
                 return held.quantity
         return Decimal(0)
 
+    def closable(self, caller: Caller, symbol: str, exchange: Exchange, product: Product) -> Decimal | None:
+        """Signed units that an exit may close: the position and, for delivery, the shares held beside it; None when the
+        books were read and list neither, which is no proof that there is nothing: a book may lag behind."""
+        broker = self._sessions.broker_for(caller.account)
+        listed = [
+            row.quantity
+            for row in broker.fetch_positions()
+            if (row.symbol, row.exchange, row.product) == (symbol, exchange, product)
+        ]
+        if product is Product.DELIVERY and "holdings" in broker.manifest.can.reads:
+            shares = broker.fetch_holdings()
+            listed += [row.quantity for row in shares if (row.symbol, row.exchange) == (symbol, exchange)]
+        return sum(listed, Decimal(0)) if listed else None
+
     def holdings(self, caller: Caller) -> list[Holding]:
         return self._sessions.broker_for(caller.account).fetch_holdings()
 

@@ -1,4 +1,5 @@
-"""What people are told of their strategies: kept as rows, rung at once, shown until they say that they saw it."""
+"""What people are told of their strategies and triggers: kept as rows, rung at once, shown until
+they say that they saw it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from database.engine import Database
 from domain.clock import Clock
 from domain.strategies import Alert, Strategy, StrategyState
 
+GUARD = "guard"
+"""The kind of alert that is about a trigger instead of a strategy: `strategy_id` is then the trigger's."""
 _AGAIN = timedelta(hours=12)
 _BAD = (StrategyState.CRASHED, StrategyState.FAILED)
 
@@ -30,6 +33,21 @@ class StrategyAlerts:
     def newest_unseen(self, user_id: int) -> dict[str, Alert]:
         """Strategy -> its newest alert that was not seen."""
         return {each.strategy_id: each for each in self.listed(user_id)[::-1] if each.seen_at is None}
+
+    def tell_guard(self, user_id: int, trigger_id: str, symbol: str, reason: str) -> bool:
+        """Keep an alert that a trigger did not do what it is for; the same is told once in twelve hours, and whether it
+        was told now."""
+        now = self._clock.now()
+        name = f"Trigger on {symbol}"
+        alert = Alert(id=0, strategy_id=trigger_id, name=name, at=now, kind=GUARD, reason=reason)
+
+        def work(connection: Connection) -> bool:
+            if rows.is_told(connection, alert, now - _AGAIN):
+                return False
+            rows.add(connection, user_id, alert)
+            return True
+
+        return self._db.write(work)
 
     def unseen(self, user_id: int) -> int:
         with self._db.read() as connection:

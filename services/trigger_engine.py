@@ -1,8 +1,8 @@
-"""The worker's watch over triggers: prices in, one order out, exactly once.
+"""The worker's watch over triggers: which prices to hear, whose they are, and which legs they set off.
 
 Ticks come from the account's own feed; after a gap and each second the snapshot is asked, and where a feed says nothing
-for three seconds broker quotes are read (the trigger then shows `degraded`). A leg is claimed before its
-order is placed, under a key of its own, so that neither a crash nor a second engine can place it twice.
+for three seconds broker quotes are read (the trigger then shows `degraded`). A live trigger never hears a simulated
+price, nor one of a closed market. What a leg does when its price came is in `services/trigger_fires.py`.
 """
 
 from __future__ import annotations
@@ -10,49 +10,40 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from sqlalchemy import Connection
-
-from database import events as event_rows
-from database import intents as intent_rows
+from database import accounts as account_rows
 from database import triggers as rows
 from database.engine import Database
-from database.triggers import (
-    ACTIVE,
-    BELOW,
-    CANCELLED,
-    EXPIRED,
-    REJECTED,
-    TRIGGERED,
-    UNKNOWN,
-    WAITING,
-    Trigger,
-    TriggerLeg,
-)
-from domain.clock import Clock
+from database.triggers import ACTIVE, BELOW, EXPIRED, UNKNOWN, Trigger, TriggerLeg
+from domain.clock import IST, Clock
 from domain.errors import PlatformError
 from domain.market import Tick
-from domain.model import OrderRequest, StreamMode
+from domain.model import Exchange, Mode, StreamMode
 from domain.money import price as price_of
-from services.accounts import Accounts, Caller
-from services.gate import Admission
+from services.accounts import Accounts
 from services.market_data import MarketData
-from services.order_plans import OrderPlans
 from services.orders import Orders
-from services.portfolio import Portfolio
 from services.sessions import Sessions
 from services.tick_bus import TickSubscriber, Topic
-from services.triggers import armed
+from services.trigger_arming import TriggerArming
+from services.trigger_fires import TriggerFires
 
 log = logging.getLogger(__name__)
 
+STALE = 10.0
+"""Seconds after which a tick of the bus is not a price any more."""
 SILENCE = 3.0
 Key = tuple[str, str, str]
 """Feed, exchange, symbol."""
+
+
+class Markets(Protocol):
+    def is_open(self, exchange: Exchange, at: datetime) -> bool: ...
 
 
 class Snapshot(Protocol):
@@ -78,22 +69,26 @@ class TriggerEngine:
         accounts: Accounts,
         sessions: Sessions,
         orders: Orders,
-        plans: OrderPlans,
-        portfolio: Portfolio,
         market_data: MarketData,
+        markets: Markets,
         subscriber: TickSubscriber,
         snapshot: Snapshot,
+        fires: TriggerFires,
+        tell: Callable[[Trigger, str], None],
     ) -> None:
+        """`tell(trigger, words)` lets the owner know what keeps a trigger from its work."""
         self._db = orders_store
         self._clock = clock
         self._accounts = accounts
         self._sessions = sessions
         self._orders = orders
-        self._plans = plans
-        self._portfolio = portfolio
         self._market_data = market_data
+        self._markets = markets
         self._ticks = subscriber
         self._snapshot = snapshot
+        self._fires = fires
+        self._tell = tell
+        self._arming = TriggerArming(orders_store, clock, orders, market_data, fires.caller)
         self._watches: dict[Key, Watch] = {}
         self._version: object = None
         self._trails: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
@@ -102,6 +97,7 @@ class TriggerEngine:
     def run(self) -> None:
         """Watch until `stop`. A failure is logged and the watch goes on."""
         self._safe(self.resume)
+        self._safe(self.refresh)
         second = self._clock.monotonic()
         while not self._stop.is_set():
             if self._ticks.socket.poll(100):
@@ -109,7 +105,7 @@ class TriggerEngine:
             self._safe(self.refresh)
             if self._clock.monotonic() - second >= 1.0:
                 second = self._clock.monotonic()
-                self._safe(self.each_second)
+                self.each_second()
         self._ticks.close()
 
     def stop(self) -> None:
@@ -127,27 +123,21 @@ class TriggerEngine:
     # -- what there is to watch
     def resume(self) -> None:
         """Place the orders of legs that were claimed by an engine that died."""
-        with self._db.read() as connection:
-            claimed = rows.firing(connection)
-        for trigger, leg in claimed:
-            with self._db.read() as connection:
-                sent = intent_rows.by_key(connection, trigger.account_id, _order_key(trigger, leg))
-            exits = sent is None and trigger.origin == "exit"
-            self._send(trigger, leg, self._left_to_close(trigger) if exits else trigger.quantity)
+        self._fires.resume()
 
     def refresh(self) -> None:
         """Read the triggers again if anything in the store changed."""
         version = self._db.version()
         if version is not None and version == self._version:
             return
-        self._version = version
-        self._arm_waiting()
+        self._safe(self._arming.arm)
         with self._db.read() as connection:
             active = rows.in_state(connection, ACTIVE)
         found: dict[Key, list[Trigger]] = defaultdict(list)
         for trigger in active:
-            if trigger.resident_id is None:
-                found[self._key(trigger)].append(self._with_trail(trigger))
+            key = self._key(trigger) if trigger.resident_id is None else None
+            if key is not None:
+                found[key].append(self._with_trail(trigger))
         for key in set(self._watches) - set(found):
             del self._watches[key]
             self._ticks.drop(_topic(key))
@@ -158,54 +148,38 @@ class TriggerEngine:
                 self._ticks.want(_topic(key))
             else:
                 watch.triggers = triggers
+        self._version = version
 
-    def _arm_waiting(self) -> None:
-        """Exits whose parent has filled become active for what it filled; those whose parent ended empty end too."""
-        with self._db.read() as connection:
-            waiting = rows.in_state(connection, WAITING)
-        for trigger in waiting:
-            self._arm(trigger)
-
-    def _arm(self, trigger: Trigger) -> None:
-        with self._db.read() as connection:
-            parent = intent_rows.by_id(connection, trigger.parent_intent_id or "")
-            order = None
-            if parent is not None and parent.broker_order_id is not None:
-                order = event_rows.known(
-                    connection, trigger.account_id, trigger.broker, parent.broker_order_id
-                )
-        now = self._clock.now()
-        if order is None:
-            if parent is None or (parent.state.is_final and parent.broker_order_id is None):
-                words = "The order it guards was not taken."
-                self._db.write(lambda c: rows.move(c, trigger.id, WAITING, CANCELLED, now, message=words))
-            return
-        if not order.state.is_final:
-            return
-        if order.filled == 0 or order.average_price is None:
-            words = "The order it guards ended without a fill."
-            self._db.write(lambda c: rows.move(c, trigger.id, WAITING, CANCELLED, now, message=words))
-            return
-        instrument = self._orders.resolve(self._caller(trigger).account, trigger.exchange, trigger.symbol)
-        ready = armed(trigger, order.filled, order.average_price, instrument.tick_size)
-
-        def work(connection: Connection) -> None:
-            if rows.move(connection, trigger.id, WAITING, ACTIVE, now):
-                rows.replace_terms(connection, replace(ready, state=ACTIVE, updated_at=now))
-
-        self._db.write(work)
-
-    def _key(self, trigger: Trigger) -> Key:
-        account = replace(self._accounts.account(trigger.account_id), mode=trigger.mode)
-        return self._sessions.feed_of(account), trigger.exchange.value, trigger.symbol
+    def _key(self, trigger: Trigger) -> Key | None:
+        """Whose price it waits for; None when that cannot be told. Of a live account always its broker's feed, also
+        while it is not logged in: what the simulated market says is no price for it."""
+        try:
+            account = replace(self._accounts.account(trigger.account_id), mode=trigger.mode)
+            simulated = account.is_paper or account.mode is not Mode.LIVE
+            feed = self._sessions.feed_of(account) if simulated else f"{account.broker}:{account.id}"
+        except PlatformError as error:
+            log.error("a trigger is not watched trigger=%s: %s", trigger.id, error)
+            return None
+        return feed, trigger.exchange.value, trigger.symbol
 
     # -- prices
     def _hear(self) -> None:
+        gap = False
         for seen in self._ticks.receive():
-            tick = seen.tick()
-            self.price((seen.topic.feed, tick.exchange, tick.symbol), tick.last_price)
-            if seen.gap:
-                self._ask_snapshot()
+            gap = gap or seen.gap
+            try:
+                tick = seen.tick()
+            except ValueError as error:
+                log.error("a tick cannot be read topic=%s: %s", seen.topic, error)
+                continue
+            self.hear(seen.topic.feed, tick)
+        if gap:
+            self._ask_snapshot()
+
+    def hear(self, feed: str, tick: Tick) -> None:
+        """A tick of the bus, which repeats the last one of before a silence to whoever asks anew: no old one counts."""
+        if self._clock.now().timestamp() - tick.timestamp / 1000 <= STALE:
+            self.price((feed, tick.exchange, tick.symbol), tick.last_price)
 
     def price(self, key: Key, last_price: float) -> None:
         """A fresh price of one feed's instrument, from that feed."""
@@ -215,48 +189,87 @@ class TriggerEngine:
         watch.heard = self._clock.monotonic()
         if watch.degraded:
             self._mark(watch, False)
-        self._weigh(watch, last_price)
+        if self._trades(key):
+            self._weigh(watch, last_price)
+
+    def _trades(self, key: Key) -> bool:
+        """Whether orders meet a market now. The simulated one never closes."""
+        if key[0] == account_rows.PAPER:
+            return True
+        try:
+            return self._markets.is_open(Exchange(key[1]), self._clock.now())
+        except PlatformError as error:
+            log.error("triggers wait: %s", error)
+            return False
 
     def _weigh(self, watch: Watch, last_price: float) -> None:
-        """Fire what this price sets off."""
+        """Fire what this price sets off. What goes wrong with one trigger holds up no other."""
         for trigger in list(watch.triggers):
-            for leg in trigger.legs:
-                leg = self._trail(trigger, leg, last_price)
-                if _met(leg, last_price) and self._fire(trigger, leg):
+            try:
+                if self._sets_off(trigger, last_price):
                     watch.triggers.remove(trigger)
-                    break
+            except Exception:
+                log.exception("trigger failed trigger=%s", trigger.id)
+                self._fires.put_off(trigger)
+
+    def _sets_off(self, trigger: Trigger, last_price: float) -> bool:
+        for leg in trigger.legs:
+            leg = self._trail(trigger, leg, last_price)
+            if _met(leg, last_price) and self._fires.fire(trigger, leg):
+                return True
+        return False
 
     def each_second(self) -> None:
-        """Look where ticks may have been lost, keep trails, end what is overdue."""
-        self._ask_snapshot()
-        self._read_silent()
-        self._keep_trails()
-        self._expire()
+        """End what is overdue, look where ticks may have been lost, at what was sent and at what was left behind; and
+        read all again, since feeds and logins change without a word in this store."""
+        self._version = None
+        for step in (
+            self._expire,
+            self._arming.keep_up,
+            self.refresh,
+            self._fires.resume,
+            self._fires.follow,
+            self._ask_snapshot,
+            self._read_silent,
+            self._keep_trails,
+        ):
+            self._safe(step)
 
     def _ask_snapshot(self) -> None:
         by_feed: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for feed, exchange, symbol in self._watches:
             by_feed[feed].append((exchange, symbol))
+        today = self._clock.now().astimezone(IST).date()
         for feed, pairs in by_feed.items():
             for pair, tick in zip(pairs, self._snapshot.last(feed, pairs), strict=True):
-                if tick is not None:
+                if tick is not None and _day(tick) == today:
                     self.price((feed, *pair), tick.last_price)
 
     def _read_silent(self) -> None:
         now = self._clock.monotonic()
         for key, watch in list(self._watches.items()):
-            if now - watch.heard < SILENCE or not watch.triggers:
+            if now - watch.heard < SILENCE or not watch.triggers or not self._trades(key):
                 continue
             if not watch.degraded:
                 self._mark(watch, True)
-            caller = self._caller(watch.triggers[0])
             try:
-                quote = self._market_data.quote(caller, key[2], key[1])
+                self._read_quote(key, watch)
             except PlatformError as error:
                 log.warning("no price for a trigger exchange=%s symbol=%s: %s", key[1], key[2], error)
-                continue
-            if quote.last_price > 0:
-                self._weigh(watch, quote.last_price)
+            except Exception:
+                log.exception("no price for a trigger exchange=%s symbol=%s", key[1], key[2])
+
+    def _read_quote(self, key: Key, watch: Watch) -> None:
+        """Ask the broker instead of its feed; one that is not logged in has no price, and the simulated one is none."""
+        caller = self._fires.caller(watch.triggers[0])
+        if self._sessions.feed_of(caller.account) == key[0]:
+            quote = self._market_data.quote(caller, key[2], key[1])
+            if self._sessions.feed_of(caller.account) == key[0]:
+                if quote.last_price > 0:
+                    self._weigh(watch, quote.last_price)
+                return
+        for trigger in watch.triggers:
+            self._tell(trigger, f"{caller.account.name} is not logged in to its broker: it sees no prices.")
 
     def _mark(self, watch: Watch, degraded: bool) -> None:
         watch.degraded = degraded
@@ -280,77 +293,23 @@ class TriggerEngine:
         seen = Decimal(repr(last_price))
         if (seen > best) if leg.fires == BELOW else (seen < best):
             distance = -leg.trail if leg.fires == BELOW else leg.trail
-            instrument = self._orders.resolve(self._caller(trigger).account, trigger.exchange, trigger.symbol)
+            account = self._fires.caller(trigger).account
+            instrument = self._orders.resolve(account, trigger.exchange, trigger.symbol)
             best, stop = seen, price_of(float(seen + distance), instrument.tick_size)
             self._trails[key] = (best, stop)
         return replace(leg, best=best, trigger_price=stop)
 
     def _keep_trails(self) -> None:
-        moved, self._trails = self._trails, {}
+        """Write how far trails have come; what could not be written is kept in mind and written later."""
+        moved = dict(self._trails)
         for (trigger_id, leg), (best, stop) in moved.items():
             self._db.write(
                 lambda c, t=trigger_id, n=leg, b=best, s=stop: rows.move_trail(c, t, n, b, s)  # type: ignore[misc]
             )
+            del self._trails[trigger_id, leg]
         if moved:
             self._version = None
             self.refresh()
-
-    # -- firing
-    def _fire(self, trigger: Trigger, leg: TriggerLeg) -> bool:
-        """Claim and place; False when the trigger stays as it is."""
-        quantity = trigger.quantity
-        if trigger.origin == "exit":
-            try:
-                quantity = self._left_to_close(trigger)
-            except PlatformError as error:
-                log.warning("position not read, exit waits trigger=%s: %s", trigger.id, error)
-                return False
-        now = self._clock.now()
-        if not self._db.write(lambda c: rows.claim(c, trigger.id, leg.leg, now)):
-            return True
-        log.info("trigger fires account=%s trigger=%s leg=%s", trigger.account_id, trigger.id, leg.leg)
-        self._send(trigger, leg, quantity)
-        return True
-
-    def _send(self, trigger: Trigger, leg: TriggerLeg, quantity: Decimal) -> None:
-        """Place a claimed leg's order, or say why there is nothing left to do."""
-        if quantity > 0:
-            self._place(trigger, leg, quantity)
-            return
-        words = "The position was closed already."
-        self._db.write(lambda c: rows.settle_leg(c, trigger.id, leg.leg, CANCELLED, message=words))
-
-    def _left_to_close(self, trigger: Trigger) -> Decimal:
-        """Units of the position that this exit may close: never more than is open, never the other way."""
-        caller = self._caller(trigger)
-        held = self._portfolio.open_quantity(caller, trigger.symbol, trigger.exchange, trigger.product)
-        open_quantity = -held * trigger.side.sign
-        return max(Decimal(0), min(trigger.quantity, open_quantity))
-
-    def _place(self, trigger: Trigger, leg: TriggerLeg, quantity: Decimal) -> None:
-        request = OrderRequest(
-            symbol=trigger.symbol,
-            exchange=trigger.exchange,
-            side=trigger.side,
-            quantity=quantity,
-            order_type=leg.order_type,
-            product=trigger.product,
-            price=leg.price,
-            strategy=trigger.strategy,
-            reduce_only=trigger.origin == "exit",
-        )
-        admission = Admission(key=_order_key(trigger, leg), body_hash=trigger.id, approved=True)
-        try:
-            placed = self._plans.place(self._caller(trigger), request, admission)
-        except PlatformError as error:
-            log.warning("triggered order refused trigger=%s: %s", trigger.id, error)
-            words = str(error)
-            self._db.write(lambda c: rows.settle_leg(c, trigger.id, leg.leg, REJECTED, message=words))
-            return
-        state = REJECTED if placed.state == "refused" else TRIGGERED
-        self._db.write(
-            lambda c: rows.settle_leg(c, trigger.id, leg.leg, state, placed.order_id, placed.message)
-        )
 
     def _expire(self) -> None:
         now = self._clock.now()
@@ -362,10 +321,6 @@ class TriggerEngine:
                     lambda c, t=trigger: rows.move(c, t.id, t.state, EXPIRED, now)  # type: ignore[misc]
                 )
 
-    def _caller(self, trigger: Trigger) -> Caller:
-        caller = self._accounts.caller_of_user(trigger.user_id, trigger.account_id, door="worker")
-        return replace(caller, account=replace(caller.account, mode=trigger.mode))
-
 
 def _met(leg: TriggerLeg, last_price: float) -> bool:
     if leg.trigger_price is None or leg.state != rows.PENDING:
@@ -374,9 +329,9 @@ def _met(leg: TriggerLeg, last_price: float) -> bool:
     return seen <= leg.trigger_price if leg.fires == BELOW else seen >= leg.trigger_price
 
 
-def _order_key(trigger: Trigger, leg: TriggerLeg) -> str:
-    """The idempotency key of a leg's order."""
-    return f"trigger:{trigger.id}:{leg.leg}"
+def _day(tick: Tick) -> date:
+    """The IST day that a feed had it on."""
+    return datetime.fromtimestamp(tick.timestamp / 1000, UTC).astimezone(IST).date()
 
 
 def _topic(key: Key) -> Topic:

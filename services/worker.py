@@ -34,8 +34,7 @@ from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
 from services.strategy_wiring import build_keeper, ports
-from services.tick_bus import TickSubscriber
-from services.trigger_engine import TriggerEngine
+from services.trigger_wiring import build_trigger_engine
 
 if TYPE_CHECKING:
     from config import Settings
@@ -70,18 +69,7 @@ class Worker:
             timezone=IST, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE}
         )
         self.stages = OrderStages(platform.databases["orders"], platform.databases["logs"], platform.clock)
-        self.triggers = TriggerEngine(
-            platform.databases["orders"],
-            platform.clock,
-            platform.accounts,
-            platform.sessions,
-            platform.orders,
-            platform.order_plans,
-            platform.portfolio,
-            platform.market_data,
-            TickSubscriber(platform.bus),
-            platform.snapshots,
-        )
+        self.triggers = build_trigger_engine(platform)
         self.strategies = build_keeper(platform, self._holds_lease)
         self._stop = threading.Event()
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -17,6 +17,7 @@ from domain.outcomes import Accepted, Refused
 from services.audit import Audit
 from services.gate import Admission
 from services.trigger_engine import TriggerEngine
+from services.trigger_fires import TriggerFires
 from services.triggers import Exits, GttRequest, Level, Triggers, keep_with, read_level
 from tests.services.order_world import NOW, World, buy
 
@@ -54,21 +55,26 @@ class TriggerWorld(World):
         self.triggers = Triggers(
             self.orders_db, self.clock, self, self.orders, self, Audit(self.orders_db, self.clock)
         )
+        self.told: list[str] = []
+        self.open = True
+        self.feed = "paper"
         self.engine = self.start()
 
     def start(self) -> TriggerEngine:
         self.ticks = _Ticks()
+        fires = TriggerFires(self.orders_db, self.clock, self.accounts, self.plans, self, self.tell)
         engine = TriggerEngine(
             self.orders_db,
             self.clock,
             self.accounts,
             self,
             self.orders,
-            self.plans,
             self,
             self,
             self.ticks,
             self,
+            fires,
+            self.tell,
         )
         engine.resume()
         engine.refresh()
@@ -83,7 +89,13 @@ class TriggerWorld(World):
         return self.broker
 
     def feed_of(self, account: object) -> str:
-        return "paper"
+        return self.feed
+
+    def is_open(self, exchange: object, at: object) -> bool:
+        return self.open
+
+    def tell(self, trigger: rows.Trigger, words: str) -> None:
+        self.told.append(words)
 
     def quote(self, caller: object, symbol: str, exchange: str) -> Quote:
         return Quote(
@@ -98,7 +110,7 @@ class TriggerWorld(World):
             at=NOW,
         )
 
-    def open_quantity(self, *_: object) -> Decimal:
+    def closable(self, *_: object) -> Decimal | None:
         if self.script.book_down:
             raise BrokerUnavailable("scripted", text="no answer")
         return self.held
@@ -279,6 +291,7 @@ def test_an_exit_waits_while_the_position_cannot_be_read(world: TriggerWorld) ->
     world.see(1380.0)
     assert world.script.sent == []
     world.script.book_down = False
+    world.clock.sleep(1)
     world.see(1379.0)
     assert len(world.script.sent) == 1
 
