@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 SETTLE_WAIT = 5.0
 """Seconds an answer waits for an unknown outcome to be reconciled."""
+LATE = timedelta(seconds=5)
+"""How long after it was taken up an order may still be handed over: its answer must come before it counts as lost."""
 HOLD = 15.0
 """Seconds a second request with the same key, or about an order without a broker id, waits."""
 
@@ -261,9 +264,16 @@ class Orders:
             raise InstrumentNotFound(symbol, exchange)
         return instrument
 
+    def require(self, account: Account) -> None:
+        """Raises Unavailable while the account may not trade yet."""
+        self._ready(account)
+
     # -- sending
     def send(self, intent: Intent, broker: Broker, instrument: Instrument) -> Intent:
-        """Hand a SENDING intent to its broker, once, and settle it; the row as it is then."""
+        """Hand a SENDING intent to its broker, once, and settle it; the row as it is then. One that was taken up too long
+        ago is refused unsent: it may be given up as lost by now."""
+        if self._clock.now() - (intent.sent_at or intent.created_at) > LATE:
+            return self._settle(intent, Refused("NOT_SENT", "Its turn came too late: nothing was sent."))
         if intent.kind is IntentKind.PLACE:
             order = place_order(intent, instrument)
             return self._attempt(intent, lambda: broker.place(order))

@@ -6,6 +6,7 @@ Nothing is dropped: a row is sent when a slot is free, or lapses at its deadline
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -51,6 +52,7 @@ class SendQueue:
         self._sessions = sessions
         self._orders = orders
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="send")
+        self._free = threading.Semaphore(SENDERS)
 
     def drain(self) -> int:
         """Send what has a slot now and lapse what is overdue; returns how many left the queue."""
@@ -74,13 +76,14 @@ class SendQueue:
         self._senders.shutdown(wait=True)
 
     def _take(self, intent: Intent) -> bool:
-        """Lapse or send one row; False when its line has no slot."""
+        """Lapse or send one row; False when its line has no slot, or nobody is free to send it at once."""
         now = self._clock.now()
         if intent.deadline is not None and intent.deadline <= now:
             return self._lapse(intent, now)
         try:
             account = replace(self._account(intent.account_id), mode=intent.mode)
             broker = self._sessions.broker_for(account)
+            self._orders.require(account)
             instrument = self._orders.resolve(account, intent.exchange, intent.symbol)
         except PlatformError as error:
             log.warning("queued order waits account=%s intent=%s: %s", intent.account_id, intent.id, error)
@@ -95,8 +98,9 @@ class SendQueue:
                 return intent_rows.move(
                     connection, intent.id, IntentState.QUEUED, IntentState.REFUSED, now, **changes
                 )
-            own = limits.max_orders_per_second if limits else None
-            rate = min(filter(None, (per_second, own)), default=0)
+            if limits is None:
+                return False
+            rate = min(filter(None, (per_second, limits.max_orders_per_second)), default=0)
             if rate and not control_rows.take_slot(connection, intent.account_id, intent.exchange, now, rate):
                 return False
             moved = intent_rows.move(
@@ -106,12 +110,19 @@ class SendQueue:
             return True
 
         taken: list[bool] = []
-        if not self._db.write(work):
+        if not self._free.acquire(blocking=False):
             return False
-        if taken and taken[-1]:
-            sending = replace(intent, state=IntentState.SENDING, sent_at=now)
-            self._senders.submit(self._send, sending, broker, instrument)
-        return True
+        sending = False
+        try:
+            left = self._db.write(work)
+            sending = left and bool(taken) and taken[-1]
+        finally:
+            if not sending:
+                self._free.release()
+        if sending:
+            row = replace(intent, state=IntentState.SENDING, sent_at=now)
+            self._senders.submit(self._send, row, broker, instrument)
+        return left
 
     def _send(self, intent: Intent, broker: Broker, instrument: object) -> None:
         try:
@@ -120,6 +131,8 @@ class SendQueue:
             log.info("queued order refused intent=%s: %s", intent.id, error)
         except Exception:
             log.exception("queued order not sent intent=%s", intent.id)
+        finally:
+            self._free.release()
 
     def _lapse(self, intent: Intent, now: datetime) -> bool:
         words = "No send slot was free before its deadline: not sent."

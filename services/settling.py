@@ -22,21 +22,35 @@ from domain.model import (
     PlaceOrder,
 )
 from domain.outcomes import Accepted, Ambiguous, Outcome, Refused, SessionExpired, Throttled
+from services.order_updates import NOT_RECEIVED
 
 
 def write_outcome(connection: Connection, intent: Intent, outcome: Outcome, now: datetime) -> Intent:
-    """Settle a SENDING row by what its broker answered; the row as it is now, also when it had moved meanwhile."""
+    """Settle a row by what its broker answered; the row as it is now, also when it had moved meanwhile. An answer that
+    comes after its sender was given up counts as long as nothing else has told."""
     event_rows.hold_account(connection, intent.account_id)
     state, changes = _settled(intent, outcome, now)
     if not intent_rows.move(connection, intent.id, IntentState.SENDING, state, now, **changes):
         current = intent_rows.by_id(connection, intent.id)
-        return intent if current is None else current
+        if current is None or not _still_asks(current, outcome):
+            return intent if current is None else current
+        intent = current
+        state, changes = _settled(current, outcome, now)
+        changes = {"code": "", "words": ""} | changes
+        intent_rows.move(connection, intent.id, current.state, state, now, **changes)
     if isinstance(outcome, Accepted) and intent.kind is IntentKind.PLACE:
         order = _first_sight(intent, outcome.order_id, OrderState.PENDING)
         event_rows.record_first(
             connection, intent.account_id, intent.broker, intent.mode, order, "place", now
         )
     return replace(intent, state=state, **changes)
+
+
+def _still_asks(current: Intent, outcome: Outcome) -> bool:
+    """Whether an answer tells more than a row that is not SENDING any more."""
+    if current.state is IntentState.UNKNOWN:
+        return not isinstance(outcome, Ambiguous)
+    return current.code == NOT_RECEIVED and isinstance(outcome, Accepted)
 
 
 def _settled(intent: Intent, outcome: Outcome, now: datetime) -> tuple[IntentState, dict[str, Any]]:
@@ -55,7 +69,7 @@ def _settled(intent: Intent, outcome: Outcome, now: datetime) -> tuple[IntentSta
         "words": words,
         "settled_at": now,
         "broker_order_id": stored or intent.broker_order_id,
-        "told_id": stored or intent.told_id,
+        "told_id": intent.told_id or stored,
     }
 
 
