@@ -270,8 +270,8 @@ class Orders:
 
     # -- sending
     def send(self, intent: Intent, broker: Broker, instrument: Instrument) -> Intent:
-        """Hand a SENDING intent to its broker, once, and settle it; the row as it is then. One that was taken up too long
-        ago is refused unsent: it may be given up as lost by now."""
+        """Hand a SENDING intent to its broker, once, and settle it; the row as it is then. One that was taken up too
+        long ago is refused unsent: it may be given up as lost by now."""
         if self._clock.now() - (intent.sent_at or intent.created_at) > LATE:
             return self._settle(intent, Refused("NOT_SENT", "Its turn came too late: nothing was sent."))
         if intent.kind is IntentKind.PLACE:

@@ -204,6 +204,11 @@ class Reconciler:
             taken = intent_rows.claimed(connection, intent.account_id, intent.broker)
             alike = [row for row in _unknown(connection, intent) if _same_terms(row, intent)]
             verdict = _judge_untagged(intent, book, taken, alike, enough=enough)
+        if verdict.state is None and enough and (intent.sent_at or intent.created_at) < day_start(now):
+            words = (
+                "Its day ended before the broker's book told what became of it. Look at today's positions."
+            )
+            return Verdict(state=IntentState.EXPIRED, code="NOT_TOLD", words=words)
         if verdict.state is None and enough:
             return Verdict(
                 state=IntentState.REFUSED,

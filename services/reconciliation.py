@@ -28,7 +28,7 @@ from database.intents import Intent
 from domain.calendar_day import day_start
 from domain.clock import IST, Clock
 from domain.errors import PlatformError, Unavailable
-from domain.model import Mode, Order, Position, Product
+from domain.model import Mode, Order, OrderState, Position, Product
 from services.accounts import Account
 from services.gtt_differences import GttDifference, compare
 from services.order_updates import OrderUpdates
@@ -36,6 +36,7 @@ from services.sessions import SessionState
 
 log = logging.getLogger(__name__)
 
+UNSEEN = "Its day is over, and the broker's book does not show it any more."
 Line = tuple[str, str, str]
 """(symbol, exchange, product)"""
 
@@ -167,8 +168,21 @@ class Reconciliation:
     # -- inside
     def _read(self, account: Account, broker: Broker, now: datetime) -> Report:
         book = broker.fetch_orders()
-        self._updates.apply(account.id, account.venue, account.mode, book, "reconcile")
+        news = [*book, *self._ended_unseen(account, book, now)]
+        self._updates.apply(account.id, account.venue, account.mode, news, "reconcile")
         return self._compare(account, book, broker.fetch_positions(), now)
+
+    def _ended_unseen(self, account: Account, book: list[Order], now: datetime) -> list[Order]:
+        """Orders of earlier days that we take for working and that are in no book any more: they ended, and nobody was
+        told how. Today's may only be late."""
+        shown = {order.order_id for order in book}
+        with self._db.read() as connection:
+            working = event_rows.working(connection, account.id, account.venue)
+        return [
+            replace(order, state=OrderState.EXPIRED, updated_at=now, reason=UNSEEN)
+            for order in working
+            if order.placed_at < day_start(now) and order.order_id not in shown
+        ]
 
     def _compare(
         self, account: Account, book: list[Order], positions: list[Position], now: datetime

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from database import events as event_rows
+from database import intents as intent_rows
 from database import triggers as trigger_rows
 from database.triggers import Trigger, TriggerLeg
 from domain.errors import BrokerUnavailable, Unavailable
@@ -17,6 +19,7 @@ from domain.model import (
     Gtt,
     GttKind,
     GttLeg,
+    IntentState,
     Mode,
     Order,
     OrderState,
@@ -204,3 +207,56 @@ def test_a_conversion_of_ours_is_no_difference(desk: Desk) -> None:
     assert desk.reconciliation.look(desk.account).differences == ()
     desk.hold(10)
     assert len(desk.reconciliation.look(desk.account).differences) == 2
+
+
+LIMIT = buy(10, side=Side.SELL, order_type=OrderType.LIMIT, price=Decimal(1500))
+
+
+def test_an_order_of_an_earlier_day_that_no_book_shows_any_more_has_ended(desk: Desk) -> None:
+    """Nobody was told how it ended; it must not count as working for ever."""
+    desk.orders.place(desk.caller, LIMIT)
+    desk.script.orders.clear()
+    desk.reconciliation.look(desk.account)
+    assert [order.state for order in _known(desk)] == [OrderState.PENDING]  # today's may show late
+    desk.clock.move(24 * 3600)
+    desk.reconciliation.look(desk.account)
+    assert [order.state for order in _known(desk)] == [OrderState.EXPIRED]
+    desk.limit(max_open_orders=1)
+    assert desk.orders.place(desk.caller, LIMIT).state == "accepted"
+
+
+def test_an_order_of_an_earlier_day_that_the_book_still_shows_works(desk: Desk) -> None:
+    desk.orders.place(desk.caller, LIMIT)
+    desk.clock.move(24 * 3600)
+    desk.reconciliation.look(desk.account)
+    assert [order.state for order in _known(desk)] == [OrderState.OPEN]
+
+
+def test_a_smart_order_of_yesterday_holds_back_none_of_today(desk: Desk) -> None:
+    desk.smart.place(desk.caller, LIMIT, Decimal(-10))
+    desk.script.orders.clear()
+    desk.clock.move(24 * 3600)
+    desk.restart()
+    desk.reconciliation.look(desk.account)
+    assert desk.smart.place(desk.caller, buy(10), Decimal(10)).state == "accepted"
+
+
+def _known(desk: Desk) -> list[Order]:
+    with desk.orders_db.read() as connection:
+        ids = {f"B{number}" for number in range(1, 9)}
+        return list(event_rows.known_many(connection, desk.account.id, desk.account.venue, ids).values())
+
+
+def test_the_book_of_another_day_does_not_prove_that_an_order_was_not_received(desk: Desk) -> None:
+    """It was taken, and filled, on the evening before; today's book begins empty."""
+    desk.script.answers = ["silent"]
+    desk.orders._look_again = lambda intent: None
+    assert desk.orders.place(desk.caller, buy()).state == "pending"
+    desk.script.orders.clear()
+    desk.clock.move(24 * 3600)
+    for _ in range(4):
+        desk.clock.move(20)
+        desk.reconciler.sweep()
+    with desk.orders_db.read() as connection:
+        (intent,) = intent_rows.since(connection, desk.account.id, NOW)
+    assert (intent.state, intent.code) == (IntentState.EXPIRED, "NOT_TOLD")
