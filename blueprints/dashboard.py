@@ -7,6 +7,7 @@ from flask import render_template
 from blueprints.access import caller, pages, platform
 from blueprints.problems import Read, attempt
 from domain.model import Order, Position
+from services.strategy_host import warning
 
 blueprint = pages("dashboard")
 
@@ -26,5 +27,6 @@ def dashboard() -> str:
         open_positions=[row for row in positions.value if row.quantity],
         orders=orders,
         working=[order for order in orders.value if order.state.is_working],
+        warning=warning() if services.strategy_host.any_uploaded() else "",
         keys=services.accounts.keys_of(here.user_id),
     )

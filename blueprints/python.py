@@ -20,7 +20,7 @@ from domain.errors import InvalidRequest, NotFound
 from domain.roles import TRADE
 from domain.strategies import DAYS, Restart, ScheduleKind, Strategy, Wanted
 from services.strategy_examples import example, examples
-from services.strategy_host import EXCHANGES, StrategyHost, offers, told
+from services.strategy_host import EXCHANGES, StrategyHost, offers, told, warning
 from services.strategy_logs import StrategyLogs
 
 blueprint = pages("python", prefix="/python")
@@ -57,7 +57,7 @@ def _logs() -> StrategyLogs:
 @blueprint.get("/")
 def index() -> str:
     """Every strategy of the person."""
-    return render_template("python/index.html", section="strategies", held=offers(), **_listed())
+    return render_template("python/index.html", section="strategies", warning=warning(), **_listed())
 
 
 @blueprint.get("/cards")
@@ -135,7 +135,7 @@ def _new_page(problems: dict[str, str] | None = None) -> str:
         form=request.form,
         days=DAYS,
         kinds=[(kind, text) for kind, text in _KINDS if kind in _AT_ONCE],
-        held=offers(),
+        warning=warning(),
     )
 
 
@@ -177,7 +177,7 @@ def use_example(name: str) -> BaseResponse:
 @blueprint.get("/guide")
 def guide() -> str:
     """How to write one."""
-    return render_template("python/guide.html", section="strategies", held=offers())
+    return render_template("python/guide.html", section="strategies", held=offers(), warning=warning())
 
 
 # -- one strategy
@@ -369,10 +369,15 @@ def reschedule(strategy_id: str) -> Answer:
     return _done(strategy_id, "schedule", "Schedule saved")
 
 
+def _shelter() -> dict[str, Any]:
+    """What the page of limits shows of this machine, and the choices of its form."""
+    return {"held": offers(), "warning": warning(), "restarts": Restart}
+
+
 @blueprint.get("/<strategy_id>/settings")
 def settings(strategy_id: str) -> str:
     """Limits, restarts, name, copy, delete."""
-    return render("python/settings.html", strategy_id, "settings", held=offers(), restarts=Restart)
+    return render("python/settings.html", strategy_id, "settings", **_shelter())
 
 
 @blueprint.post("/<strategy_id>/settings")
@@ -392,7 +397,7 @@ def settle(strategy_id: str) -> Answer:
         )
     except InvalidRequest as error:
         problems = {error.field or "name": str(error)}
-        page = {"problems": problems, "held": offers(), "restarts": Restart}
+        page = {"problems": problems, **_shelter()}
         return render("python/settings.html", strategy_id, "settings", **page), 400
     return _done(strategy_id, "settings", "Settings saved")
 
@@ -434,7 +439,7 @@ def forget_value(strategy_id: str, name: str) -> Answer:
 def copy(strategy_id: str) -> Answer:
     """Another instance of it, at the account in front; one that has a schedule is armed by that."""
     if error := unconfirmed(caller().account, _host().get(caller(), strategy_id).schedule.kind):
-        page = {"problems": {"confirm": error}, "held": offers(), "restarts": Restart}
+        page = {"problems": {"confirm": error}, **_shelter()}
         return render("python/settings.html", strategy_id, "settings", **page), 422
     name = request.form.get("name", "").strip()
     made = _host().copy(caller(), strategy_id, name or f"{_host().get(caller(), strategy_id).name} 2")
@@ -446,7 +451,7 @@ def copy(strategy_id: str) -> Answer:
 def delete(strategy_id: str) -> Answer:
     """Drop it, after the password."""
     if error := wrong_password():
-        page = {"problems": {"delete": error}, "held": offers(), "restarts": Restart}
+        page = {"problems": {"delete": error}, **_shelter()}
         return render("python/settings.html", strategy_id, "settings", **page), 403
     name = _host().get(caller(), strategy_id).name
     _host().delete(caller(), strategy_id)

@@ -21,6 +21,7 @@ import config
 from commands import locks, ports, prepare, probe
 from commands.run import GRACE
 from database import revisions
+from strategies import shelter as shelters
 
 _LOW_DISK, _NO_DISK = 1 << 30, 200 << 20
 _FEW_FILES = 1024
@@ -186,6 +187,12 @@ def files_allowed(_settings: config.Settings) -> Iterator[Finding]:
     )
 
 
+def shelter(_settings: config.Settings) -> Iterator[Finding]:
+    """Whether uploaded strategies are shut in."""
+    words = shelters.warning()
+    yield Finding("note" if words else "ok", "strategies", words or f"shut in: {shelters.offers()['files']}")
+
+
 def running(settings: config.Settings) -> Iterator[Finding]:
     """Which roles run; those that do must answer, and the ports of those that don't must be free."""
     on = {role: pid for role in GRACE if (pid := holder(settings, role))}
@@ -231,5 +238,6 @@ CHECKS: tuple[Callable[[config.Settings], Iterator[Finding]], ...] = (
     instruments,
     assets,
     files_allowed,
+    shelter,
     running,
 )

@@ -19,7 +19,7 @@ from domain.model import Exchange
 from domain.strategies import Schedule, ScheduleKind, Strategy, StrategyState, Window
 from services.accounts import Caller
 from services.strategy_host import default_schedule
-from strategies import logs
+from strategies import logs, shelter
 from strategies.schedule import told
 
 _PATIENCE = 15.0
@@ -65,6 +65,9 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """What was asked, after a warning on stderr where this machine does not shut strategies in."""
+    if words := shelter.warning():
+        print(f"warning: {words}", file=sys.stderr)
     with opened.platform(args) as platform:
         caller = _caller(platform, args)
         return int(_VERBS[args.what](platform, caller, args))

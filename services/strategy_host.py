@@ -43,13 +43,12 @@ from services.audit import Audit
 from services.event_bus import Bell, log_topic
 from services.market_calendar import MarketCalendar
 from services.strategy_values import StrategyValues
-from strategies import sandbox
 from strategies import upload as uploads
-from strategies.cgroup import Groups
 from strategies.files import Places
 from strategies.schedule import Due, check, due, told
+from strategies.shelter import offers, warning
 
-__all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers", "told"]
+__all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers", "told", "warning"]
 
 EXCHANGES = (
     *(Exchange.NSE, Exchange.BSE, Exchange.NFO, Exchange.BFO, Exchange.MCX),
@@ -65,11 +64,6 @@ class Started:
     armed: bool
     reason: str = ""
     next_start: datetime | None = None
-
-
-def offers() -> dict[str, str]:
-    """What this machine holds a strategy to: part -> how, "" where it does not."""
-    return sandbox.offers(groups=Groups.found() is not None)
 
 
 def default_schedule(exchange: Exchange) -> Schedule:
@@ -107,6 +101,11 @@ class StrategyHost:
         self.values = StrategyValues(store, clock, vault)
 
     # -- look
+    def any_uploaded(self) -> bool:
+        """Whether anybody has a strategy here."""
+        with self._db.read() as connection:
+            return bool(rows.every(connection))
+
     def listed(self, caller: Caller) -> list[Strategy]:
         """The caller's strategies, by name; through an API key, those of its account."""
         account = None if caller.door in ("page", "cli") else caller.account.id

@@ -308,8 +308,9 @@ def test_a_machine_that_does_not_shut_strategies_in_is_warned_of(
 ) -> None:
     """Where there is neither Landlock nor a user of its own; before an upload as well as after it."""
     monkeypatch.setattr(sandbox, "landlock_version", lambda: abi)
+    assert "does not shut strategies in" not in owner.get("/dashboard").text, "nobody uploaded one"
     strategy = upload(owner)
-    for path in ("/python/", "/python/new", "/python/guide", f"/python/{strategy}/settings"):
+    for path in ("/dashboard", "/python/", "/python/new", "/python/guide", f"/python/{strategy}/settings"):
         assert ("does not shut strategies in" in owner.get(path).text) is warns, path
     limits = owner.get(f"/python/{strategy}/settings").text
     assert (re.search(r"<dt[^>]*>Files</dt><dd><span class=.tag tag-warn", limits) is not None) is warns

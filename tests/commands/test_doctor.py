@@ -12,6 +12,7 @@ from commands import doctor, locks
 from commands.__main__ import main
 from commands.doctor import Finding
 from database import migrate
+from strategies import sandbox, shelter
 
 
 @pytest.fixture
@@ -74,3 +75,13 @@ def test_a_taken_port_is_red_and_a_running_role_is_told(home: Path) -> None:
     with locks.hold(home / "run" / "worker.lock"):
         (finding,) = findings(home, "running")
         assert "worker" in finding.words
+
+
+@pytest.mark.parametrize(("abi", "state"), [(0, "note"), (6, "ok")])
+def test_strategies_that_are_not_shut_in_are_noted(
+    home: Path, monkeypatch: pytest.MonkeyPatch, abi: int, state: str
+) -> None:
+    monkeypatch.setattr(sandbox, "landlock_version", lambda: abi)
+    (finding,) = findings(home, "strategies")
+    assert finding.state == state
+    assert (finding.words == shelter.OPEN) is (abi == 0)
