@@ -249,6 +249,12 @@ def hold_target(
     return Target(expected=row["expected"], expected_at=row["expected_at"])
 
 
+def keep_target(connection: Connection, key: tuple[int, str, str, str], holder: str, until: datetime) -> bool:
+    """Hold the right on; False when another took it meanwhile."""
+    query = update(TARGETS).where(*_target(*key), TARGETS.c.holder == holder)
+    return connection.execute(query.values(until=until)).rowcount == 1
+
+
 def free_target(
     connection: Connection,
     key: tuple[int, str, str, str],

@@ -55,13 +55,12 @@ class OrderPlans:
         Raises what `Orders.place` raises, and InvalidRequest for an entry above it that is not to be split.
         """
         admission = admission or Admission()
+        if (told := self.told(caller, admission.key, admission.body_hash)) is not None:
+            return told
         instrument = self._orders.resolve(caller.account, request.exchange, request.symbol)
         freeze = instrument.freeze_quantity
         if not request.reduce_only and (freeze is None or request.quantity <= freeze):
             return self._orders.place(caller, request, admission)
-        earlier = self._book.earlier(caller.account.id, admission.key, admission.body_hash)
-        if earlier is not None:
-            return _whole(self._report(earlier))
         terms = check_terms(request, instrument)
         sizes = self._orders.sizes(caller, terms, exits=request.reduce_only or None)
         if len(sizes) == 1:
@@ -83,6 +82,14 @@ class OrderPlans:
             return parked(opened.approval_id)
         run = self.run(opened.plan, caller, approved=admission.approved) if opened.new else None
         return _whole(run or self._report(opened.plan))
+
+    def told(self, caller: Caller, key: str, body_hash: str) -> Placed | None:
+        """The answer to a key that was used before for an order, whole or in pieces, or for a smart order. Raises
+        DuplicateKey when it came with another body."""
+        if not key:
+            return None
+        earlier = self._book.earlier(caller.account.id, key, body_hash)
+        return self._orders.told(caller, key, body_hash) if earlier is None else _whole(self._report(earlier))
 
     def basket(
         self, caller: Caller, requests: Sequence[OrderRequest], *, key: str = "", body_hash: str = ""

@@ -161,6 +161,7 @@ class Orders:
         broker = self._sessions.broker_for(caller.account)
         self._ready(caller.account)
         order = self._target(caller, broker, order_id)
+        _check_changeable(order, terms)
         instrument = self.resolve(caller.account, order.exchange, order.symbol)
         request = check_terms(
             OrderRequest(
@@ -466,3 +467,13 @@ class Orders:
     def _names(self, account: Account) -> dict[str, str]:
         with self._db.read() as connection:
             return intent_rows.renamed(connection, account.id)
+
+
+def _check_changeable(order: Order, terms: OrderTerms) -> None:
+    if order.state.is_final:
+        raise InvalidRequest(f"The order is {order.state} and cannot be changed.", "orderid")
+    if terms.quantity < order.filled:
+        raise InvalidRequest(
+            f"quantity {terms.quantity:f} is below the total so far: {order.filled:f} are filled.",
+            "quantity",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -27,10 +27,12 @@ def place_leg(
     leg: int,
     approved: bool = False,
     first: int = 0,
+    still: Callable[[], None] = lambda: None,
 ) -> Placed:
     """Send the request as pieces of these sizes until one is refused; raises when the very first is turned away.
 
     first  the number of the first piece: above 0 when earlier ones were sent by a sender that died
+    still  called before each piece; raises a PlatformError when it may not be sent any more
     """
     whole = len(sizes) == 1 and first == 0
     placed: list[Placed] = []
@@ -38,6 +40,7 @@ def place_leg(
         key = f"plan:{plan_id}:{leg}" if whole else f"plan:{plan_id}:{leg}:{number}"
         admission = Admission(key=key, plan_id=plan_id, leg=leg, approved=approved)
         try:
+            still()
             placed.append(orders.place(caller, replace(request, quantity=size), admission))
         except PlatformError as error:
             if not placed:

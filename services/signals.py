@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from database import webhooks as rows
 from database.engine import Database
 from database.webhooks import DONE, FAILED, Mapping, Signal, Webhook
+from domain.calendar_day import day_start
 from domain.clock import IST, Clock
 from domain.errors import (
     BrokerUnavailable,
@@ -37,6 +38,7 @@ from services.gate import Admission
 from services.order_plans import OrderPlans
 from services.orders import Orders, Placed
 from services.plan_book import read_leg, write_leg
+from services.plan_legs import refused
 from services.smart_orders import SmartOrders
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ EXCHANGES = frozenset(["NSE", "BSE", "NFO", "CDS", "BFO", "BCD", "MCX", "NCDEX"]
 PATIENCE = timedelta(seconds=90)
 """How long a signal is kept trying while nothing can be sent."""
 EVERY = timedelta(seconds=5)
+TOO_LATE = "Not sent: it waited too long."
 _NOTHING_SENT = (Unavailable.__name__, BrokerUnavailable.__name__)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}(\.0{1,4})?", re.ASCII)
@@ -315,6 +318,8 @@ class Signals:
 
         Raises Unavailable while there were as many `attempts` as there may be by now.
         """
+        if self._is_late(signal):
+            return self._late(caller, signal)
         key, request = f"signal:{signal.id}", read_leg(signal.request)
         if not signal.smart:
             return self._plans.place(caller, request, Admission(key=key, body_hash=key))
@@ -327,6 +332,20 @@ class Signals:
                 return placed
             words = placed.message
         raise Unavailable(words)
+
+    def _is_late(self, signal: Signal) -> bool:
+        """Whether it is too old to be begun: an entry after a while, an exit on another day."""
+        now = self._clock.now()
+        if signal.smart and Decimal(signal.request["target"]) == 0:
+            return signal.received_at < day_start(now)
+        return now - signal.received_at >= PATIENCE
+
+    def _late(self, caller: Caller, signal: Signal) -> Placed:
+        """What became of a signal that is not begun any more; the last of its tries counts."""
+        key, attempt, placed = f"signal:{signal.id}", 0, refused("NOT_SENT", TOO_LATE)
+        while told := self._plans.told(caller, f"{key}:{attempt}" if attempt else key, key):
+            placed, attempt = told, attempt + 1
+        return placed
 
     def _tell(self, signal: Signal, state: str, order_id: str, message: str) -> None:
         now = self._clock.now()

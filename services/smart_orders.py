@@ -25,7 +25,7 @@ from database.intents import Intent
 from database.plans import Plan, Target
 from domain.clock import Clock
 from domain.errors import PlatformError, Unavailable
-from domain.model import Exchange, IntentState, OrderRequest, OrderType, Product, Side
+from domain.model import Exchange, IntentKind, IntentState, OrderRequest, OrderType, Product, Side
 from services.accounts import Account, Accounts, Caller
 from services.orders import Orders, Placed
 from services.plan_book import PlanBook, read_leg, sender, write_leg
@@ -73,6 +73,7 @@ class _Step:
     request: OrderRequest
     target: Decimal
     line: Key
+    holder: str
     approved: bool
     wait: bool
 
@@ -174,8 +175,8 @@ class SmartOrders:
         wait  stay until a MARKET order has ended, so that the next one counts on its fill
         """
         line: Key = (caller.account.id, request.exchange.value, request.symbol, request.product.value)
-        step = _Step(plan, leg, caller, request, target, line, approved, wait)
         holder = secrets.token_hex(8)
+        step = _Step(plan, leg, caller, request, target, line, holder, approved, wait)
         expected: Decimal | None = None
         before = self._hold(line, holder)
         try:
@@ -193,6 +194,10 @@ class SmartOrders:
         self._withdraw_earlier(caller, broker, step.line)
         current = self._position(caller, broker, request, before)
         order = difference(request, step.target, current)
+        if not isinstance(order, str) and self._on_its_way(caller, step.line, order.side):
+            self._await_plain(caller, step.line, order.side)
+            current = self._position(caller, broker, request, before)
+            order = difference(request, step.target, current)
         if isinstance(order, str):
             return Placed(state="none", order_id="", message=order), current
         exits = current * step.target >= 0 and abs(step.target) < abs(current)
@@ -205,6 +210,7 @@ class SmartOrders:
             leg=step.leg,
             approved=step.approved,
             first=len(self._book.sent(step.plan, step.leg)),
+            still=lambda: self._keep_hold(step),
         )
         if placed.state != "accepted" or order.order_type is not OrderType.MARKET:
             return placed, None
@@ -320,6 +326,31 @@ class SmartOrders:
             if self._clock.monotonic() > end:
                 raise Unavailable(f"Other smart orders of {line[2]} are under way; nothing was sent.")
             self._pause(0.01)
+
+    def _keep_hold(self, step: _Step) -> None:
+        """Hold the line on; what was computed from its position is void once another may move it."""
+        until = self._clock.now() + LEASE
+        if not self._db.write(lambda c: plan_rows.keep_target(c, step.line, step.holder, until)):
+            raise Unavailable(f"Another smart order of {step.line[2]} took over; nothing was sent.")
+
+    def _on_its_way(self, caller: Caller, line: Key, side: Side) -> bool:
+        """Whether a plain order of this side, placed beside smart ones, may be in the market unseen."""
+        states = (IntentState.SENDING, IntentState.UNKNOWN, IntentState.QUEUED)
+        with self._db.read() as connection:
+            rows = intent_rows.in_states(connection, *states, account_id=line[0])
+        return any(
+            (row.exchange, row.symbol, row.product, row.side) == (*line[1:], side)
+            and (row.kind, row.plan_id, row.broker) == (IntentKind.PLACE, None, caller.account.venue)
+            for row in rows
+        )
+
+    def _await_plain(self, caller: Caller, line: Key, side: Side) -> None:
+        end = self._clock.monotonic() + SETTLE
+        while self._on_its_way(caller, line, side):
+            if self._clock.monotonic() > end:
+                words = f"Another {side} order of {line[2]} has no answer yet and may do the same"
+                raise Unavailable(f"{words}; nothing was sent. Try again shortly.")
+            self._pause(0.05)
 
     def _replay(self, plan: Plan, hold: float) -> Placed:
         """The answer of the first request with this key; waits while it is under way."""

@@ -191,3 +191,37 @@ def test_an_old_plan_is_reported_not_finished(world: PlanWorld) -> None:
     answer = world.plans.split(world.caller, buy(40), Decimal(20), key="k", body_hash="h")
     assert {placed.code for _, placed in answer.legs} == {"NOT_SENT"}
     assert world.script.sent == []
+
+
+@pytest.mark.parametrize(("target", "side"), [(0, Side.SELL), (60, Side.BUY)])
+def test_a_smart_order_waits_for_a_plain_one_whose_outcome_is_not_known(
+    world: PlanWorld, target: int, side: Side
+) -> None:
+    """It may be in the market already, and would be done twice."""
+    world.script.positions = [held(30)]
+    world.script.answers = ["lost"]
+    world.orders._look_again = lambda intent: None
+    assert world.orders.place(world.caller, buy(30, side=side)).state == "pending"
+    with pytest.raises(Unavailable):
+        world.smart.place(world.caller, buy(0), Decimal(target))
+    assert len(world.script.sent) == 1
+    other = Decimal(60 if target == 0 else 0)
+    assert world.smart.place(world.caller, buy(0), other).state == "accepted"
+
+
+def test_a_smart_order_that_lost_its_right_while_it_waited_sends_nothing(world: PlanWorld) -> None:
+    """Reading the position took longer than its lease; another has moved the position since."""
+    read, others = world.open_quantity, []
+
+    def slowly(*args: object) -> Decimal:
+        found = read(*args)  # type: ignore[arg-type]
+        if not others:
+            others.append(1)
+            world.clock.move(31)
+            world.smart.place(world.caller, buy(), Decimal(50))
+        return found
+
+    world.open_quantity = slowly  # type: ignore[method-assign,assignment]
+    with pytest.raises(Unavailable):
+        world.smart.place(world.caller, buy(), Decimal(50))
+    assert [int(order.quantity) for order in world.script.sent] == [50]  # type: ignore[union-attr]

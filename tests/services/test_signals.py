@@ -127,6 +127,44 @@ def test_a_signal_survives_whatever_dies_and_is_acted_on_once(world: SignalWorld
     assert (signal.state, signal.order_id) == ("done", "B1")
 
 
+@pytest.mark.parametrize(("mode", "size"), [("LONG", None), ("BOTH", 10)])
+def test_an_entry_that_waited_too_long_is_not_made(world: SignalWorld, mode: str, size: int | None) -> None:
+    """The worker was away; its price is another one by now, or its day over."""
+    body = {"symbol": "RELIANCE", "action": "BUY", "position_size": size}
+    world.signals.strategy_signal(world.webhook(mode=mode), body)
+    world.clock.move(3600)
+    world.signals.drain()
+    assert world.placed() == []
+    [signal] = world.signals.recent(world.caller, world.signals.listed(world.caller)[0].id)
+    assert (signal.state, signal.message) == ("failed", "Not sent: it waited too long.")
+
+
+def test_an_entry_that_was_sent_is_told_however_late(world: SignalWorld) -> None:
+    world.signals.strategy_signal(world.webhook(), {"symbol": "RELIANCE", "action": "BUY"})
+    tell, world.signals._tell = world.signals._tell, lambda *a: None  # type: ignore[method-assign]
+    world.signals.drain()
+    world.signals._tell = tell  # type: ignore[method-assign]
+    world.clock.move(3600)
+    world.signals.drain()
+    assert world.placed() == [("BUY", 10)]
+    [signal] = world.signals.recent(world.caller, world.signals.listed(world.caller)[0].id)
+    assert (signal.state, signal.order_id) == ("done", "B1")
+
+
+def test_an_exit_is_made_late_but_not_on_another_day(world: SignalWorld) -> None:
+    webhook, leave = world.webhook(), {"symbol": "RELIANCE", "action": "SELL"}
+    world.hold(10)
+    world.signals.strategy_signal(webhook, leave)
+    world.clock.move(3600)
+    world.signals.drain()
+    assert world.placed() == [("SELL", 10)]
+    world.hold(20)
+    world.signals.strategy_signal(webhook, leave)
+    world.clock.move(24 * 3600)
+    world.signals.drain()
+    assert world.placed() == [("SELL", 10)]
+
+
 def test_what_could_not_be_done_stands_in_the_row(world: SignalWorld) -> None:
     webhook = world.webhook()
     world.limit(max_quantity=Decimal(5))
