@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from domain.clock import Clock
 from domain.errors import PlatformError
-from domain.model import OrderRequest
+from domain.model import OrderRequest, Side
 from services.accounts import Caller
 from services.market_data import MarketData
 from services.portfolio import Portfolio
@@ -35,7 +35,10 @@ class FactReader:
 
     def _position(self, caller: Caller, request: OrderRequest) -> Decimal | None:
         try:
-            return self._portfolio.open_quantity(caller, request.symbol, request.exchange, request.product)
+            line = (request.symbol, request.exchange, request.product)
+            if request.side is Side.BUY:
+                return self._portfolio.open_quantity(caller, *line)
+            return self._portfolio.closable(caller, *line) or Decimal(0)
         except PlatformError as error:
             log.warning("position not read account=%s: %s", caller.account.id, error)
             return None

@@ -341,6 +341,13 @@ class Gate:
         largest = [row.max_quantity for row in limits if row is not None and row.max_quantity is not None]
         return slices(request.quantity, instrument, min(largest, default=None))
 
+    def weigh(self, caller: Caller, request: OrderRequest, instrument: Instrument) -> None:
+        """Raise RiskRefused for what is to be sent later, maybe by a broker, as `admit` would now; counts apart."""
+        draft, facts = self._draft(caller, request, Admission()), self._read_facts(caller, request)
+        with self._db.read() as connection:
+            limits = control_rows.load_both(connection, draft.account_id, request.strategy)
+            self._allow(connection, draft, limits, instrument, facts, replaces=Decimal(0))
+
     def _draft(self, caller: Caller, request: OrderRequest, admission: Admission) -> Intent:
         return new_intent(
             caller,
@@ -362,7 +369,6 @@ class Gate:
             body_hash=admission.body_hash,
         )
 
-    # -- inside it
     def _check_counts(self, connection: Connection, limits: Controls, intent: Intent) -> None:
         strategy = limits.strategy or None
         if limits.max_open_orders is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from database import controls as control_rows
 from database import intents as intent_rows
+from database import triggers as trigger_rows
 from database.controls import EVERY_ACCOUNT, Kill
 from database.engine import Database
 from database.intents import Intent
@@ -144,7 +145,17 @@ class KillSwitch:
                 under_way += closed.under_way
         if unanswered:
             lines.append(f"{account.name} ({account.venue}): {unanswered} orders without an answer yet")
+        lines += self._left_there(account)
         return not under_way
+
+    def _left_there(self, account: Account) -> list[str]:
+        """What a broker keeps and fires by itself: it may be a stop, so it is told and not ended."""
+        with self._db.read() as connection:
+            kept = len(trigger_rows.at_broker(connection, account.id, account.venue))
+        words = (
+            f"{account.name} ({account.venue}): {kept} GTTs stand at the broker, which fires them by itself"
+        )
+        return [words] if kept else []
 
     def _asked(self, account: Account, kill: Kill) -> tuple[list[Intent], list[Intent]]:
         """New orders of the day at a venue that were admitted before the switch was thrown, and after."""

@@ -234,6 +234,13 @@ class Orders:
         instrument = self.resolve(account, intent.exchange, intent.symbol)
         return self._gate.admit_approved(replace(caller, account=account), intent, instrument, decide)
 
+    def weigh(self, caller: Caller, request: OrderRequest) -> None:
+        """Raise what `sizes` raises, and RiskRefused where the kill switch or the limits are against sending it now.
+        Its price is not held against the market's: it is to be sent at another time."""
+        instrument = self.resolve(caller.account, request.exchange, request.symbol)
+        largest = max(self.sizes(caller, request))
+        self._gate.weigh(caller, replace(request, quantity=largest, price=None), instrument)
+
     # -- reads
     def book(self, caller: Caller) -> list[Order]:
         """Today's orders under the ids clients were told, oldest first."""

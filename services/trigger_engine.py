@@ -21,11 +21,12 @@ from database import triggers as rows
 from database.engine import Database
 from database.triggers import ACTIVE, BELOW, EXPIRED, UNKNOWN, Trigger, TriggerLeg
 from domain.clock import IST, Clock
-from domain.errors import PlatformError
+from domain.errors import PlatformError, Unavailable
 from domain.market import Tick
 from domain.model import Exchange, Mode, StreamMode
 from domain.money import price as price_of
 from services.accounts import Accounts
+from services.gtt_ending import end_gtt
 from services.market_data import MarketData
 from services.orders import Orders
 from services.sessions import Sessions
@@ -312,14 +313,25 @@ class TriggerEngine:
             self.refresh()
 
     def _expire(self) -> None:
+        """End what has lapsed; what a broker keeps only once it is over there too, or it would still fire."""
         now = self._clock.now()
         with self._db.read() as connection:
             standing = rows.in_state(connection, ACTIVE, UNKNOWN)
         for trigger in standing:
-            if trigger.expires_at is not None and trigger.expires_at <= now:
-                self._db.write(
-                    lambda c, t=trigger: rows.move(c, t.id, t.state, EXPIRED, now)  # type: ignore[misc]
-                )
+            if trigger.expires_at is None or trigger.expires_at > now or self._fires.waits(trigger):
+                continue
+            try:
+                if trigger.resident_id is not None:
+                    self._end_there(trigger, trigger.resident_id)
+                self._db.write(lambda c, t=trigger: rows.move(c, t.id, t.state, EXPIRED, now))  # type: ignore[misc]
+            except PlatformError as error:
+                self._fires.put_off(trigger)
+                self._tell(trigger, f"It has lapsed and could not be ended at the broker: {error}")
+
+    def _end_there(self, trigger: Trigger, resident_id: str) -> None:
+        words = end_gtt(self._sessions.broker_for(self._fires.caller(trigger).account), resident_id)
+        if words:
+            raise Unavailable(words)
 
 
 def _met(leg: TriggerLeg, last_price: float) -> bool:

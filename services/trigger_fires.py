@@ -84,6 +84,11 @@ class TriggerFires:
         caller = self._accounts.caller_of_user(trigger.user_id, trigger.account_id, door="worker")
         return replace(caller, account=replace(caller.account, mode=trigger.mode))
 
+    def waits(self, trigger: Trigger) -> bool:
+        """Whether it was put off, and it is not time yet."""
+        wait = self._waits.get(trigger.id)
+        return wait is not None and self._clock.monotonic() < wait.until
+
     def put_off(self, trigger: Trigger) -> None:
         """Try no more for a while: a second, and twice as long each time, half a minute at most."""
         wait = self._waits.get(trigger.id)
@@ -92,8 +97,8 @@ class TriggerFires:
 
     def fire(self, trigger: Trigger, leg: TriggerLeg) -> bool:
         """Claim and place; False when the trigger stays as it is, to be tried again."""
-        wait, now = self._waits.get(trigger.id), self._clock.now()
-        if wait is not None and self._clock.monotonic() < wait.until:
+        now = self._clock.now()
+        if self.waits(trigger):
             return False
         if trigger.expires_at is not None and trigger.expires_at <= now:
             return False

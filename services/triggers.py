@@ -35,10 +35,11 @@ from domain.model import (
 )
 from domain.money import on_grid
 from domain.money import price as price_of
-from domain.outcomes import Accepted, Ambiguous, Refused
+from domain.outcomes import Accepted, Ambiguous
 from services.accounts import Caller
 from services.audit import Audit
 from services.gate import check_terms
+from services.gtt_ending import end_gtt
 from services.gtt_margin import check_gtt_margin
 from services.market_data import MarketData
 from services.orders import Orders
@@ -150,6 +151,8 @@ class Triggers:
     def modify_gtt(self, caller: Caller, trigger_id: str, request: GttRequest) -> Trigger:
         """Replace prices and quantity; instrument, side, product and number of legs stay. Raises NotFound."""
         known = self._active(caller, trigger_id)
+        if known.origin != "gtt":
+            raise NotFound(f"GTT {trigger_id} not found")
         for field in ("symbol", "exchange", "side", "product"):
             if getattr(known, field) != getattr(request, field):
                 raise InvalidRequest(f"{field} of a GTT cannot be changed.", field)
@@ -170,9 +173,12 @@ class Triggers:
         """End an active trigger of either origin. Raises NotFound."""
         known = self._active(caller, trigger_id)
         if known.resident_id is not None:
-            self._cancel_there(caller, known.resident_id)
+            words = end_gtt(self._sessions.broker_for(caller.account), known.resident_id)
+            if words:
+                raise InvalidRequest(f"The broker did not confirm the cancel: {words}")
         now = self._clock.now()
-        if not self._db.write(lambda c: rows.move(c, known.id, known.state, CANCELLED, now)):
+        states = (known.state, ACTIVE)
+        if not self._db.write(lambda c: any(rows.move(c, known.id, one, CANCELLED, now) for one in states)):
             raise NotFound(f"GTT {trigger_id} not found")
         self._audit.note(caller, "gtt.cancel", {}, trigger_id)
 
@@ -253,7 +259,7 @@ class Triggers:
         if request.product is Product.INTRADAY:
             raise InvalidRequest("A GTT takes CNC or NRML.", "product")
         legs = _gtt_legs(request, instrument)
-        self._orders.sizes(caller, _released(request, legs[0]))
+        self._orders.weigh(caller, _released(request, legs[0]))
         quote = self._market_data.quote(caller, request.symbol, request.exchange)
         now = self._clock.now()
         if request.expires_at is not None and request.expires_at <= now:
@@ -302,18 +308,6 @@ class Triggers:
         outcome = call(broker, instrument)
         if not isinstance(outcome, Accepted):
             raise InvalidRequest(f"The broker did not confirm the change: {outcome.words}")
-
-    def _cancel_there(self, caller: Caller, resident_id: str) -> None:
-        """Cancel at the broker; one that it refuses to cancel and does not list any more is gone already."""
-        broker = self._sessions.broker_for(caller.account)
-        outcome = broker.cancel_gtt(resident_id)
-        if isinstance(outcome, Accepted):
-            return
-        if isinstance(outcome, Refused) and resident_id not in {
-            gtt.trigger_id for gtt in broker.fetch_gtts()
-        }:
-            return
-        raise InvalidRequest(f"The broker did not confirm the cancel: {outcome.words}")
 
     def _active(self, caller: Caller, trigger_id: str) -> Trigger:
         with self._db.read() as connection:

@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, update
 
+from database import controls
 from database import intents as intent_rows
 from database import triggers as rows
 from database.accounts import ACCOUNTS
+from database.controls import Kill
 from database.triggers import TRIGGERS
-from domain.errors import InstrumentNotFound, Unavailable
+from domain.errors import InstrumentNotFound, NotFound, RiskRefused, Unavailable
 from domain.market import Tick
 from domain.model import CancelOrder, Exchange, Holding, IntentState, Mode, Order, OrderState, Product
-from domain.outcomes import Ambiguous, Refused
+from domain.outcomes import Accepted, Ambiguous, Outcome, Refused
 from services.gate import Admission
 from services.order_updates import NOT_RECEIVED
 from services.portfolio import Portfolio
+from services.risk import Facts
 from services.strategy_alerts import StrategyAlerts
 from services.triggers import Exits, GttRequest, Level, keep_with
 from tests.services.order_world import NOW, RELIANCE, _Catalog, _Sessions, buy
@@ -348,6 +351,52 @@ def test_a_gtt_that_lapsed_while_nobody_watched_does_not_fire(world: TriggerWorl
     world.see(1340.0)
     world.engine.each_second()
     assert (world.script.sent, world.trigger(kept.id).state) == ([], "expired")
+
+
+def at_the_broker(world: TriggerWorld, cancel: Outcome, **changes: object) -> str:
+    """A GTT that a live account's broker keeps, and what it says when it is asked to end it."""
+    can = replace(world.broker.manifest.can, gtt=frozenset({"single"}))
+    world.broker.manifest = replace(world.broker.manifest, can=can)
+    world.broker._place_gtt = lambda wish: Accepted("T1")  # type: ignore[method-assign]
+    world.broker._cancel_gtt = lambda name: cancel  # type: ignore[method-assign]
+    account = replace(world.caller.account, broker="x", mode=Mode.LIVE)
+    world.caller = replace(world.caller, account=account)
+    return world.triggers.place_gtt(world.caller, gtt(**changes)).id
+
+
+def test_a_lapsed_gtt_that_the_broker_keeps_is_ended_there_first(world: TriggerWorld) -> None:
+    kept = at_the_broker(world, Ambiguous("timed out"), expires_at=NOW + timedelta(seconds=5))
+    later(world)
+    assert world.trigger(kept).state == "active"
+    assert "timed out" in world.told[0]
+    world.broker._cancel_gtt = lambda name: Accepted(name)  # type: ignore[method-assign]
+    later(world)
+    assert world.trigger(kept).state == "expired"
+
+
+def test_a_kill_switch_refuses_gtts_that_add_risk_also_at_the_broker(world: TriggerWorld) -> None:
+    kill = Kill(
+        account_id=world.caller.account.id, engaged_at=NOW, engaged_by="asha", reason="", flatten=False
+    )
+    world.orders_db.write(lambda c: controls.engage(c, kill))
+    with pytest.raises(RiskRefused, match="kill switch"):
+        at_the_broker(world, Accepted("T1"))
+    world.facts = Facts(position=Decimal(5))
+    assert world.triggers.place_gtt(world.caller, gtt()).resident_id == "T1"
+
+
+def test_an_exit_is_no_gtt_to_change_and_one_that_became_active_meanwhile_can_be_cancelled(
+    world: TriggerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trigger_id = entering(world)
+    seen = world.trigger(trigger_id)
+    news(world, "B1", state=OrderState.COMPLETE, filled=Decimal(10), average_price=Decimal(1400))
+    world.engine.refresh()
+    with pytest.raises(NotFound):
+        world.triggers.modify_gtt(world.caller, trigger_id, gtt())
+    monkeypatch.setattr(world.triggers, "_active", lambda caller, name: seen)
+    world.triggers.cancel_gtt(world.caller, trigger_id)
+    assert world.trigger(trigger_id).state == "cancelled"
 
 
 # -- one bad trigger beside a good one
