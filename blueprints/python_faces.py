@@ -44,4 +44,6 @@ def face(strategy: Strategy) -> Face:
     look, mark, words = _LOOKS[strategy.state]
     if strategy.state.is_live and strategy.wanted is Wanted.STOPPED:
         look, mark, words = _LOOKS[StrategyState.STOPPING]
+    elif strategy.is_restarting:
+        look, mark, words = "wait", "hourglass", "Restarting"
     return Face(look, mark, words, REASONS.get(strategy.reason, strategy.reason))

@@ -69,6 +69,17 @@ def stop(strategy_id: str) -> BaseResponse:
     return _pressed(act, strategy_id)
 
 
+@blueprint.post("/<strategy_id>/restart")
+def restart(strategy_id: str) -> BaseResponse:
+    """End its run and, when that has gone, start another. Asks for no name: real orders were begun with it."""
+
+    def act() -> None:
+        _host().restart(caller(), strategy_id)
+        say("up", "Told to restart", "It starts again when it has ended. Its orders stay.")
+
+    return _pressed(act, strategy_id)
+
+
 def _pressed(act: Callable[[], None], strategy_id: str) -> BaseResponse:
     """Do it, say what went wrong as a toast, and go back to where the button was."""
     try:

@@ -1,4 +1,4 @@
-"""Hosted strategies: `strategy list`, `upload FILE`, `start`, `stop`, `log`, `show`, `set`, `delete`.
+"""Hosted strategies: `strategy list`, `upload FILE`, `start`, `stop`, `restart`, `log`, `show`, `set`, `delete`.
 
 A strategy is named by its id, or by its name where that is one's only. Starting and stopping are done by the worker;
 this only says what is wanted, and waits a moment to tell what came of it.
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("show", "one strategy, its runs and what its host decided"),
         ("start", "start it, or arm it for its next window"),
         ("stop", "stop it, and keep it off"),
+        ("restart", "end its run and start another; its orders stay"),
         ("delete", "stop it and drop its files"),
     ):
         _named(verbs.add_parser(name, help=words))
@@ -154,10 +155,20 @@ def _stop(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -
     return _await(platform, caller, strategy.id, {StrategyState.STOPPED})
 
 
-def _await(platform: opened.Platform, caller: Caller, strategy_id: str, wanted: set[StrategyState]) -> int:
-    """Wait for a state and tell the one that came; 1 when it did not come."""
+def _restart(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -> int:
+    strategy = _find(platform, caller, args.name)
+    platform.strategy_host.restart(caller, strategy.id)
+    return _await(platform, caller, strategy.id, {StrategyState.RUNNING}, strategy.generation)
+
+
+def _await(
+    platform: opened.Platform, caller: Caller, strategy_id: str, wanted: set[StrategyState], past: int = -1
+) -> int:
+    """Wait for a state of a run after generation `past` and tell the one that came; 1 when it did not come."""
     until = time.monotonic() + _PATIENCE
-    while (found := platform.strategy_host.get(caller, strategy_id)).state not in wanted:
+    while (found := platform.strategy_host.get(caller, strategy_id)).state not in wanted or (
+        found.generation <= past
+    ):
         if time.monotonic() > until:
             print(f"{found.state} {found.reason}".rstrip() + "; is the worker running?", file=sys.stderr)
             return 1
@@ -210,6 +221,7 @@ _VERBS = {
     "upload": _upload,
     "start": _start,
     "stop": _stop,
+    "restart": _restart,
     "delete": _delete,
     "set": _set,
     "log": _log,

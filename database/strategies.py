@@ -63,6 +63,7 @@ STRATEGIES = Table(
     Column("pressed_at", UtcTime),
     Column("done_window", UtcTime),
     Column("generation", Integer, nullable=False),
+    Column("restart_of", Integer, nullable=False, server_default="0"),
     Column("state", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("since", UtcTime),

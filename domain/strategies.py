@@ -128,6 +128,7 @@ class Strategy:
     done_window   start of the window that is over for it (it finished, failed, or was uploaded within it)
     pressed_at    when a person last pressed Start
     generation    of its newest run; only that one may live
+    restart_of    the generation that a person wants ended and followed by a new one; 0: none ever
     crashes       bad ends of the last ten minutes, oldest first
     retry_at      when a crashed one is started again
     next_start, next_stop  by its schedule; None: not foreseen
@@ -152,6 +153,7 @@ class Strategy:
     pressed_at: datetime | None = None
     done_window: datetime | None = None
     generation: int = 0
+    restart_of: int = 0
     state: StrategyState = StrategyState.SCHEDULED
     reason: str = ""
     since: datetime | None = None
@@ -162,6 +164,11 @@ class Strategy:
     last_started: datetime | None = None
     last_stopped: datetime | None = None
     deleted_at: datetime | None = None
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether its newest run lives and is to be followed by another."""
+        return self.state.is_live and 0 < self.generation <= self.restart_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,12 +36,18 @@ from domain.strategies import (
     StrategyState,
     Version,
     Wanted,
-    Window,
 )
 from services.accounts import Accounts, Caller
 from services.audit import Audit
 from services.event_bus import Bell, log_topic
 from services.market_calendar import MarketCalendar
+from services.strategy_fields import (
+    EXCHANGES,
+    check_limits,
+    checked_exchange,
+    checked_name,
+    default_schedule,
+)
 from services.strategy_values import StrategyValues
 from strategies import upload as uploads
 from strategies.files import Places
@@ -50,10 +56,6 @@ from strategies.shelter import offers, warning
 
 __all__ = ["EXCHANGES", "Started", "StrategyHost", "default_schedule", "offers", "told", "warning"]
 
-EXCHANGES = (
-    *(Exchange.NSE, Exchange.BSE, Exchange.NFO, Exchange.BFO, Exchange.MCX),
-    *(Exchange.BCD, Exchange.CDS, Exchange.NCO, Exchange.CRYPTO),
-)
 _RUNNING = "It is running. Stop it first."
 
 
@@ -64,13 +66,6 @@ class Started:
     armed: bool
     reason: str = ""
     next_start: datetime | None = None
-
-
-def default_schedule(exchange: Exchange) -> Schedule:
-    """What a strategy runs by until its owner says otherwise."""
-    if exchange is Exchange.CRYPTO:
-        return Schedule(kind=ScheduleKind.ALWAYS)
-    return Schedule(windows=(Window(start="09:00", stop="16:00"),), days=("mon", "tue", "wed", "thu", "fri"))
 
 
 class StrategyHost:
@@ -217,8 +212,8 @@ class StrategyHost:
             id=self._free_id(stem, now),
             user_id=caller.user_id,
             account_id=caller.account.id,
-            name=_name(name),
-            exchange=_exchange(exchange),
+            name=checked_name(name),
+            exchange=checked_exchange(exchange),
             entry=bundle.entry,
             created_at=now,
             modified_at=now,
@@ -301,7 +296,7 @@ class StrategyHost:
         """Raises InvalidRequest for a bad schedule, and while it runs."""
         strategy = self._at_rest(caller, strategy_id)
         changed = replace(
-            strategy, schedule=check(schedule), exchange=_exchange(exchange or strategy.exchange)
+            strategy, schedule=check(schedule), exchange=checked_exchange(exchange or strategy.exchange)
         )
         said = self.due(changed)
         values = {
@@ -316,9 +311,9 @@ class StrategyHost:
         """Change name, about, restart, limits, cancel_on_stop, flatten_on_stop; limits count from the next start."""
         strategy = self.to_act(caller, strategy_id)
         if "name" in values:
-            values["name"] = _name(values["name"])
+            values["name"] = checked_name(values["name"])
         if isinstance(limits := values.get("limits"), RunLimits):
-            _check_limits(limits)
+            check_limits(limits)
         if "restart" in values:
             values["restart"] = Restart(values["restart"])
         return self._change(caller, strategy, "strategy.settings", values)
@@ -365,6 +360,21 @@ class StrategyHost:
         }
         self._change(caller, strategy, "strategy.stop", values, self._sweep_newest)
         return strategy.state.is_live
+
+    def restart(self, caller: Caller, strategy_id: str) -> None:
+        """Have the run that lives ended and, when it has gone, another started. Raises InvalidRequest when none lives.
+
+        The wish names the run, so it is done once, whoever dies meanwhile. Its orders are left alone.
+        """
+        strategy = self.to_act(caller, strategy_id)
+
+        def wish(connection: Connection, strategy: Strategy) -> None:
+            now = rows.by_id(connection, strategy.id, locked=True) or strategy
+            if not now.state.is_live or now.wanted is Wanted.STOPPED or now.deleted_at is not None:
+                raise InvalidRequest("It is not running. Start it.")
+            rows.change(connection, strategy.id, restart_of=now.generation)
+
+        self._change(caller, strategy, "strategy.restart", {}, wish)
 
     def stop_account(self, account_id: int) -> list[str]:
         """Have every strategy of an account stopped, for the kill switch; a line for each."""
@@ -449,24 +459,10 @@ _SAID = {
     "strategy.settings": "Settings changed",
     "strategy.start": "Start pressed",
     "strategy.stop": "Stop pressed",
+    "strategy.restart": "Restart pressed",
     "strategy.clear_error": "Error cleared",
     "strategy.delete": "Deleted",
 }
-_BOUNDS = {
-    "memory_mb": (32, 65_536),
-    "processes": (1, 4096),
-    "files": (16, 65_536),
-    "disk_mb": (1, 65_536),
-    "output_kb": (1, 10_240),
-    "heartbeat": (0, 3600),
-    "grace": (1, 120),
-}
-
-
-def _check_limits(limits: RunLimits) -> None:
-    for name, (least, most) in _BOUNDS.items():
-        if not least <= getattr(limits, name) <= most:
-            raise InvalidRequest(f"{name} is {least} to {most}.", name)
 
 
 def _version(
@@ -482,16 +478,3 @@ def _version(
         made_by=caller.username,
         made_at=now,
     )
-
-
-def _name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= 100 or not name.isprintable():
-        raise InvalidRequest("A name is 1 to 100 printable characters.", "strategy_name")
-    return name
-
-
-def _exchange(exchange: Exchange) -> Exchange:
-    if exchange not in EXCHANGES:
-        raise InvalidRequest(f"Strategies run by the hours of {', '.join(EXCHANGES)}.", "exchange")
-    return exchange

@@ -26,6 +26,7 @@ from services.order_plans import OrderPlans
 from services.orders import Orders
 from services.portfolio import Portfolio
 from services.strategy_book import Holding, StrategyBook, folded
+from strategies.manager import RESTARTED
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,9 @@ GONE = "the platform was stopped"
 
 
 def sweep_of(strategy: Strategy, run: Run) -> Sweep:
-    """Whether a stop asked for its orders to be looked after. What ends by itself may be started again."""
-    stopped = strategy.wanted is Wanted.STOPPED or (run.stopping is not None and run.reason != GONE)
+    """Whether a stop asked for its orders to be looked after. What ends by itself or is restarted goes on with them."""
+    ended = run.stopping is not None and run.reason not in (GONE, RESTARTED)
+    stopped = strategy.wanted is Wanted.STOPPED or ended
     return "due" if stopped and (strategy.cancel_on_stop or strategy.flatten_on_stop) else ""
 
 

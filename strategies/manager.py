@@ -17,6 +17,7 @@ BREAKER = 5
 BREAKER_TIME = timedelta(minutes=10)
 PAUSES = (1, 2, 4, 8, 15, 30, 60)
 CRASH_LOOP = "crash loop"
+RESTARTED = "restarted by hand"
 MISSED = "Missed: the platform was away when it was due"
 
 
@@ -73,6 +74,8 @@ def _with_run(strategy: Strategy, due: Due, run: Run) -> Decision:
         return Decision(Act.STOP, StrategyState.STOPPING, why_stopped(strategy))
     if strategy.wanted is Wanted.AUTO and due.current is None:
         return Decision(Act.STOP, StrategyState.STOPPING, _CLOSED.get(due.reason, "its window is over"))
+    if run.generation <= strategy.restart_of:
+        return Decision(Act.STOP, StrategyState.STOPPING, RESTARTED)
     state = StrategyState.STARTING if run.started_at is None else StrategyState.RUNNING
     return Decision(Act.KEEP, state)
 
@@ -121,10 +124,12 @@ def _resting(strategy: Strategy, due: Due, now: datetime) -> Decision:
 def after(strategy: Strategy, run: Run, end: Exit, why: str, now: datetime) -> Strategy:
     """The strategy as it stands when a run is over. `why` is the host's reason for ending it, "" when it ended itself.
 
-    A run that was told to stop changes nothing that is wanted. One that the host ended for a limit counts as failed.
+    A run that was told to stop changes nothing that is wanted. One that the host ended for a limit counts as failed,
+    unless a person wants another in its place: however it ended, the restart is not lost.
     """
     settled = replace(strategy, last_stopped=now, retry_at=None)
-    if run.stopping is not None and not why.startswith("limit"):
+    told = run.stopping is not None and not why.startswith("limit")
+    if told or run.generation <= strategy.restart_of:
         return replace(settled, state=StrategyState.STOPPED)
     failed = end.code != 0 or bool(why)
     if not failed and strategy.restart is not Restart.ALWAYS:

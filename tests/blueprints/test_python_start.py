@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from database import strategies as rows
 from domain.strategies import Strategy, StrategyState, Wanted
 from services.accounts import Account
 from tests.blueprints.stage import Stage, Visitor
@@ -124,6 +125,21 @@ def test_a_copy_with_a_schedule_to_a_live_account_takes_the_name(stage: Stage, o
     assert answer.status_code == 422 and len(listed(stage)) == 1
     assert owner.post(f"/python/{strategy_id}/copy", name="Two", confirm="Family").status_code == 303
     assert {each.account_id for each in listed(stage)} == {1, account.id}
+
+
+def test_restart_is_written_down_for_the_run_that_lives(stage: Stage, owner: Visitor) -> None:
+    strategy_id = upload(owner)
+    assert "/restart" not in owner.get(f"/python/{strategy_id}").text
+    owner.post(f"/python/{strategy_id}/restart")
+    assert "It is not running. Start it." in owner.get(f"/python/{strategy_id}").text
+    assert found(stage, strategy_id).restart_of == 0
+    lives = {"state": StrategyState.RUNNING, "generation": 3}
+    stage.platform.databases["platform"].write(lambda c: rows.change(c, strategy_id, **lives))
+    assert f'action="/python/{strategy_id}/restart"' in owner.get(f"/python/{strategy_id}").text
+    assert owner.post(f"/python/{strategy_id}/restart").status_code == 303
+    assert found(stage, strategy_id).restart_of == 3
+    page = owner.get(f"/python/{strategy_id}").text
+    assert "Restarting" in page and "/restart" not in page
 
 
 def test_the_json_door_answers_as_its_contract_says(stage: Stage, owner: Visitor, family: Account) -> None:

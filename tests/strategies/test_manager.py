@@ -134,6 +134,22 @@ def test_the_platforms_own_stop_leaves_what_is_wanted() -> None:
     assert decide(told, OPEN, None, NOW).act is Act.START
 
 
+@pytest.mark.parametrize("restart", Restart)
+@pytest.mark.parametrize(
+    ("end", "why"), [(Exit(code=0), ""), (Exit(signal=9), ""), (Exit(signal=9), "limit: memory")]
+)
+def test_a_restart_ends_one_run_and_starts_the_next_however_it_ended(
+    restart: Restart, end: Exit, why: str
+) -> None:
+    wished = replace(STRATEGY, generation=1, restart_of=1, restart=restart)
+    assert decide(wished, OPEN, RUN, NOW).act is Act.STOP
+    over = after(wished, RUN, end, why, NOW)
+    assert decide(over, OPEN, None, NOW).act is Act.START
+    assert decide(over, CLOSED, None, NOW).act is Act.REST
+    assert decide(replace(over, wanted=Wanted.STOPPED), OPEN, None, NOW).act is Act.REST
+    assert decide(replace(over, generation=2), OPEN, replace(RUN, generation=2), NOW).act is Act.KEEP
+
+
 def test_once_is_once() -> None:
     once = Due(Occurrence(NOW, NOW + timedelta(days=1), NOW + timedelta(hours=1)), None, "", NOW)
     run = replace(RUN, window=NOW)
