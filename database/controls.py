@@ -79,7 +79,7 @@ EVERY_ACCOUNT = 0
 class Controls:
     """Limits of one account (strategy "") or of one strategy on it. None means not limited.
 
-    max_value             rupees of one order, at its price or the last price
+    max_value             rupees of one order, at its price or the last price; a sale at the higher of them
     max_day_loss          rupees, positive; realised plus unrealised below -this refuses new risk
     price_collar_percent  how far a limit price may lie from the last price
     duplicate_window_ms   an identical order within it is refused

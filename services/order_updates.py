@@ -58,9 +58,9 @@ class OrderUpdates:
             fresh = []
             for order in orders:
                 before = known.get(order.order_id)
+                if order.client_order_id and not (before and before.client_order_id):
+                    order = _adopt(connection, account_id, order, now)
                 news = advance(before, order)
-                if before is None and order.client_order_id:
-                    _adopt(connection, account_id, order, now)
                 if news is not None:
                     known[order.order_id] = news
                     fresh.append(news)
@@ -91,22 +91,24 @@ class OrderUpdates:
             return event_rows.last_seq(connection, account_id)
 
 
-def _adopt(connection: Connection, account_id: int, order: Order, now: datetime) -> None:
-    """An update that carries our tag is evidence: it settles an intent whose outcome was unknown, and corrects one that
-    was given up because no book showed it."""
+def _adopt(connection: Connection, account_id: int, order: Order, now: datetime) -> Order:
+    """The first update that carries our tag, with the strategy that asked for it. It is evidence: it settles an intent
+    whose outcome was unknown, and corrects one that was given up because no book showed it."""
     intent = intent_rows.by_id(connection, order.client_order_id)
     if intent is None or intent.account_id != account_id:
-        return
+        return order
+    order = replace(order, strategy=order.strategy or intent.strategy)
     given_up = intent.state is IntentState.REFUSED and intent.code == NOT_RECEIVED
     if intent.state is not IntentState.UNKNOWN and not given_up:
-        return
+        return order
     changes = {"broker_order_id": order.order_id, "settled_at": now, "code": "", "words": ""}
     if not intent_rows.move(connection, intent.id, intent.state, IntentState.ACCEPTED, now, **changes):
-        return
+        return order
     if given_up:
         log.error("the broker has an order after all account=%s intent=%s", account_id, intent.id)
     else:
         log.info("unknown outcome settled by an update account=%s intent=%s", account_id, intent.id)
+    return order
 
 
 def _renamed(event: OrderEvent, names: dict[str, str]) -> OrderEvent:

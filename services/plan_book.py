@@ -72,6 +72,8 @@ class PlanBook:
             earlier = _earlier(connection, caller.account.id, key, body_hash)
             if earlier is not None:
                 return Opened(plan=earlier, new=False)
+            if key and intent_rows.by_key(connection, caller.account.id, key) is not None:
+                raise DuplicateKey(_USED, "Idempotency-Key")
             plan_id = plan_rows.add(
                 connection,
                 account_id=caller.account.id,
@@ -189,6 +191,7 @@ def read_leg(leg: dict[str, Any]) -> OrderRequest:
     )
 
 
+_USED = "This Idempotency-Key was used with another request: nothing was sent."
 _ASKED_AS = {"pieces": "placeorder", "gtt": "placegttorder"}
 
 
@@ -209,9 +212,7 @@ def _earlier(connection: Connection, account_id: int, key: str, body_hash: str) 
         return None
     earlier = plan_rows.by_key(connection, account_id, key)
     if earlier is not None and earlier.body_hash != body_hash:
-        raise DuplicateKey(
-            "This Idempotency-Key was used with another request: nothing was sent.", "Idempotency-Key"
-        )
+        raise DuplicateKey(_USED, "Idempotency-Key")
     return earlier
 
 

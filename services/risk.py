@@ -9,7 +9,7 @@ from decimal import Decimal
 from database.controls import Controls
 from database.intents import Intent
 from domain.errors import RiskRefused
-from domain.model import Instrument
+from domain.model import Instrument, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ def check_size(limits: Controls, intent: Intent) -> None:
 
 def check_value(limits: Controls, intent: Intent, instrument: Instrument, facts: Facts) -> None:
     price = intent.price or intent.trigger_price or facts.last_price
+    if intent.side is Side.SELL and price is not None and facts.last_price is not None:
+        price = max(price, facts.last_price)  # a sale's price is the least it fetches
     if limits.max_value is not None:
         if price is None:
             raise RiskRefused("max_value", "The order's value cannot be computed: no fresh price.")

@@ -21,7 +21,7 @@ from database.engine import Database
 from database.plans import Plan
 from domain.clock import Clock
 from domain.errors import BrokerUnavailable, OrderNotFound, PlatformError, Unavailable
-from domain.model import IntentState, Order, OrderRequest, Side
+from domain.model import IntentKind, IntentState, Order, OrderRequest, Side
 from services.accounts import Account, Accounts, Caller
 from services.order_updates import OrderUpdates
 from services.orders import Orders, Placed
@@ -91,9 +91,12 @@ class Sweeps:
         """
         if (earlier := self._book.earlier(caller.account.id, key, body_hash)) is not None:
             return self._report(earlier)
+        doubtful = [] if reason else self._in_doubt(caller)
         working = self._working(caller, only)
         legs = [{"name": name, "key": f"{reason}:{name}" if reason else ""} for name in working]
-        return self._begin(caller, CANCEL, {"legs": legs}, key, body_hash, working)
+        swept = self._begin(caller, CANCEL, {"legs": legs}, key, body_hash, working)
+        without = [(name, "It has no answer yet; ask again.") for name in doubtful if name not in working]
+        return replace(swept, failed=swept.failed + without)
 
     def cancel_each_once(self, caller: Caller, reason: str, only: Callable[[Order], bool]) -> Swept:
         """The same for those who ask again and again until nothing works: no order is cancelled twice for one `reason`.
@@ -169,6 +172,14 @@ class Sweeps:
         }
         queued = [one for one in waiting if one.broker == account.venue and only(unseen(one))]
         return working | {one.public_id: None for one in queued}
+
+    def _in_doubt(self, caller: Caller) -> list[str]:
+        """Told ids of new orders that may be in the market although no book shows them."""
+        states, account = (IntentState.SENDING, IntentState.UNKNOWN), caller.account
+        with self._db.read() as connection:
+            found = intent_rows.in_states(connection, *states, account_id=account.id)
+        asked = [one for one in found if one.kind is IntentKind.PLACE and one.broker == account.venue]
+        return [one.public_id for one in asked]
 
     def _begin(
         self,

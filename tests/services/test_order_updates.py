@@ -9,7 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from domain.model import Order, OrderState
+from database import events as event_rows
+from domain.errors import RiskRefused
+from domain.model import Order, OrderState, PlaceOrder
 from tests.services.order_world import World, buy
 
 
@@ -51,3 +53,42 @@ def test_sources_that_overlap_tell_each_thing_once(world: World, seed: int) -> N
         assert told[-1] == (OrderState.COMPLETE, 10)
         assert [filled for _, filled in told] == sorted(filled for _, filled in told)
         assert sum(order.state.is_final for order in mine) == 1
+
+
+def _tagged_row(world: World, intent_id: str, tag: bool = True) -> Order:
+    """The order as a broker's socket tells it: brokers know no strategy, and some messages carry no tag."""
+    row = world.script.orders["B1"]
+    return replace(row, client_order_id=intent_id if tag else "")
+
+
+def test_news_that_comes_before_the_answer_keeps_the_orders_strategy(world: World) -> None:
+    """Limits of a strategy count its orders by it."""
+    account = world.caller.account
+    place = world.broker._place
+
+    def told_first(order: PlaceOrder) -> object:
+        outcome = place(order)
+        news = [_tagged_row(world, order.client_order_id)]
+        world.updates.apply(account.id, account.venue, account.mode, news, "stream")
+        return outcome
+
+    world.broker._place = told_first  # type: ignore[method-assign,assignment]
+    world.limit()
+    world.limit(strategy="test", max_open_orders=1)
+    assert world.orders.place(world.caller, buy()).state == "accepted"
+    with world.orders_db.read() as connection:
+        known = event_rows.known(connection, account.id, account.venue, "B1")
+    assert known is not None and known.strategy == "test"
+    with pytest.raises(RiskRefused, match="1 orders are open"):
+        world.orders.place(world.caller, buy())
+
+
+def test_a_tag_that_comes_after_the_first_news_still_finds_its_request(world: World) -> None:
+    account = world.caller.account
+    world.script.answers = ["silent"]
+    world.orders._look_again = lambda intent: None
+    placed = world.orders.place(world.caller, buy())
+    for tag in (False, True):
+        news = [_tagged_row(world, placed.intent_id, tag)]
+        world.updates.apply(account.id, account.venue, account.mode, news, "stream")
+    assert world.reconciler.unknown() == []

@@ -413,3 +413,22 @@ def test_a_limit_on_new_risk_lets_an_exit_through(world: World, limits: dict[str
     assert world.orders.place(world.caller, buy(10, side=Side.SELL)).state == "accepted"
     with pytest.raises(RiskRefused):
         world.orders.place(world.caller, buy(10, side=Side.SELL))
+
+
+def test_a_sale_is_worth_what_it_fetches_not_its_lowest_price(world: World) -> None:
+    """A sale's limit far below the market is no small order."""
+    world.limit(max_value=Decimal(10_000))
+    world.facts = Facts(last_price=Decimal(1500))
+    cheap = buy(10, side=Side.SELL, order_type=OrderType.LIMIT, price=Decimal(1))
+    with pytest.raises(RiskRefused) as error:
+        world.orders.place(world.caller, cheap)
+    assert error.value.limit == "max_value"
+
+
+def test_cancel_all_does_not_pass_over_an_order_without_an_answer(world: World) -> None:
+    world.script.answers = ["lost"]
+    world.orders._look_again = lambda intent: None
+    placed = world.orders.place(world.caller, buy())
+    assert placed.state == "pending"
+    swept = world.sweeps.cancel_all(world.caller)
+    assert (swept.done, [name for name, _ in swept.failed]) == ([], [placed.order_id])

@@ -100,3 +100,10 @@ def test_an_ended_order_is_not_changed_and_none_below_what_is_filled(world: Worl
     with pytest.raises(InvalidRequest, match="COMPLETE"):
         ask(20)
     assert len(world.script.sent) == 1
+
+
+def test_a_key_of_one_order_is_not_taken_for_a_basket(world: World) -> None:
+    world.orders.place(world.caller, buy(), Admission(key="k", body_hash="h"))
+    with pytest.raises(DuplicateKey):
+        world.plans.basket(world.caller, [buy(1), buy(2)], key="k", body_hash="basket")
+    assert len(world.script.sent) == 1
