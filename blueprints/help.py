@@ -18,6 +18,7 @@ KEYS = (
     ("D", "Depth"),
     ("C", "Chart"),
     ("M", "Modify order, convert position"),
+    ("T", "Stop and target of a position"),
     ("x", "Select row"),
     ("Del", "Remove, cancel (asks)"),
     ("Esc", "Close"),

@@ -25,6 +25,7 @@ blueprint = pages("operate", prefix="/operate")
 def render(template: str, here: str, **values: Any) -> str:
     """An Operate page with its tabs."""
     everybody = [
+        (url_for("operate.checks"), "Go / no-go", None, here == "checks"),
         (url_for("operate.contracts"), "Contract files", None, here == "contracts"),
         (url_for("operate.unsettled"), "Reconciliation", None, here == "unsettled"),
         (url_for("requests.index"), "Requests", None, here == "requests"),
@@ -43,10 +44,9 @@ def render(template: str, here: str, **values: Any) -> str:
 def checks() -> str:
     """Go or no-go for the account in front; with `part=panel` the list alone."""
     found = desk().checks.run(caller())
-    panel = request.args.get("part") == "panel"
-    return render_template(
-        "operate/checks_panel.html" if panel else "operate/checks.html", section="", checks=found
-    )
+    if request.args.get("part") == "panel":
+        return render_template("operate/checks_panel.html", checks=found)
+    return render("operate/checks.html", "checks", checks=found)
 
 
 @blueprint.get("/contracts")

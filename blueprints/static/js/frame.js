@@ -135,8 +135,24 @@ function follow() {
   stick();
 }
 
+const shown = new WeakMap();
+
+/** The open tab of a strip that scrolls sideways stands in view; a strip that somebody moved since is left alone. */
+function showOpenTabs() {
+  for (const tab of all("[aria-current]")) {
+    const strip = tab.parentElement;
+    if (strip.scrollWidth <= strip.clientWidth || shown.get(strip) === tab.textContent) continue;
+    shown.set(strip, tab.textContent);
+    const [outer, inner] = [strip.getBoundingClientRect(), tab.getBoundingClientRect()];
+    strip.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+  }
+}
+
 export function start() {
   follow();
+  showOpenTabs();
+  document.body.addEventListener("htmx:after:swap", showOpenTabs);
+  document.addEventListener("swapped", showOpenTabs);
   on("click", "[data-flip-theme]", (_, event) => flipTheme(event));
   on("click", "[data-copy]", copy);
   on("click", "[data-dismiss]", (button) => button.closest("[data-toast]")?.remove());

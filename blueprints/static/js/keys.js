@@ -56,7 +56,7 @@ export function start() {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     Enter: () => act("open"),
-    b: () => act("buy") || side("BUY"), s: () => act("sell") || side("SELL"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"),
+    b: () => act("buy") || side("BUY"), s: () => act("sell") || side("SELL"), d: () => act("depth"), c: () => act("chart"), m: () => act("modify"), t: () => act("guard"),
     x: () => act("select"), Delete: () => act("remove"),
   };
   tinykeys(window, Object.fromEntries(Object.entries(table).map(([key, handler]) => [key, guarded(handler)])));
