@@ -21,7 +21,7 @@ from database import strategy_runs as run_rows
 from database.crypto import Vault
 from database.engine import Database
 from domain.clock import IST, Clock
-from domain.errors import InvalidRequest, NotFound, RiskRefused, Unauthorized
+from domain.errors import InvalidRequest, NotFound, NotSupported, RiskRefused, Unauthorized
 from domain.model import Exchange
 from domain.roles import TRADE
 from domain.strategies import (
@@ -49,6 +49,7 @@ from services.strategy_fields import (
     default_schedule,
 )
 from services.strategy_values import StrategyValues
+from strategies import support
 from strategies import upload as uploads
 from strategies.files import Places
 from strategies.schedule import Due, check, due, told
@@ -206,6 +207,7 @@ class StrategyHost:
         schedule: Schedule,
         more: dict[str, Any],
     ) -> Strategy:
+        _check_supported()
         check(schedule)
         now = self._clock.now()
         strategy = Strategy(
@@ -322,8 +324,10 @@ class StrategyHost:
     def start(self, caller: Caller, strategy_id: str, *, force: bool = False) -> Started:
         """Start now when its window is open (or `force`), else arm it for the next one. Takes back a manual stop.
 
-        Raises InvalidRequest when it runs already or is still stopping, RiskRefused under a kill switch.
+        Raises InvalidRequest when it runs already or is still stopping, RiskRefused under a kill switch, NotSupported
+        where the system runs none.
         """
+        _check_supported()
         strategy = self.to_act(caller, strategy_id)
         if strategy.state.is_live:
             stops = strategy.state is StrategyState.STOPPING or strategy.wanted is Wanted.STOPPED
@@ -463,6 +467,12 @@ _SAID = {
     "strategy.clear_error": "Error cleared",
     "strategy.delete": "Deleted",
 }
+
+
+def _check_supported() -> None:
+    """Raises NotSupported where the system runs no strategies."""
+    if words := support.refusal():
+        raise NotSupported(words)
 
 
 def _version(

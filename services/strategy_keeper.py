@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,7 +31,7 @@ from services.strategy_readiness import Readiness
 from services.strategy_sweep import GONE, sweep_of
 from services.strategy_values import StrategyValues
 from services.strategy_watch import Watch
-from strategies import process
+from strategies import process, support
 from strategies.adoption import found
 from strategies.cgroup import Groups
 from strategies.files import Places
@@ -117,8 +116,8 @@ class StrategyKeeper:
     # -- life
     def run(self) -> None:
         """Adopt what runs, then look twice a second until `stop`. Runs are ended then, and start again later."""
-        if sys.platform == "win32":
-            log.warning("hosted strategies are not run on Windows")
+        if words := support.refusal():
+            log.warning("%s", words)
             return
         self._pump.start()
         try:

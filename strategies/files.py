@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -116,6 +115,8 @@ class Places:
 
     def name_generation(self, generation: int) -> None:
         """From now on only this generation may start. Raises Unavailable while a run holds the lock."""
+        import fcntl
+
         self.make()
         lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -6,7 +6,6 @@ returns: it is replaced, or it ends with EX_REFUSED after a line that says why.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -49,6 +48,8 @@ def _fence(path: str, generation: int) -> None:
 
     Read-only: the program inherits it and shall not write in it.
     """
+    import fcntl
+
     lock = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

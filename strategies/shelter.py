@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strategies import sandbox
 from strategies.cgroup import Groups
+from strategies.support import refusal
 
 OPEN = (
     "This machine does not shut strategies in: it has no Landlock, and they run as the platform's own user. "
@@ -17,5 +18,5 @@ def offers() -> dict[str, str]:
 
 
 def warning() -> str:
-    """What whoever has strategies here must know, "" where they are shut in."""
-    return "" if sandbox.landlock_version() > 0 else OPEN
+    """What whoever has strategies here must know, "" where they run and are shut in."""
+    return refusal() or ("" if sandbox.landlock_version() > 0 else OPEN)

@@ -11,6 +11,7 @@ import pytest
 from database import strategies as rows
 from domain.strategies import Strategy, StrategyState, Wanted
 from services.accounts import Account
+from strategies import support
 from tests.blueprints.stage import Stage, Visitor
 from tests.blueprints.test_python import CODE, upload
 
@@ -145,3 +146,17 @@ def test_restart_is_written_down_for_the_run_that_lives(stage: Stage, owner: Vis
 def test_the_json_door_answers_as_its_contract_says(stage: Stage, owner: Visitor, family: Account) -> None:
     strategy_id = upload(owner)
     assert owner.post(f"/python/start/{strategy_id}").get_json()["status"] == "success"
+
+
+def test_where_the_system_runs_none_it_says_so(
+    stage: Stage, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy_id = upload(owner)
+    monkeypatch.setattr(support, "refusal", lambda: "Hosted strategies are not supported on this system (x).")
+    before = found(stage, strategy_id)
+    for path in (f"/python/{strategy_id}/start", f"/python/start/{strategy_id}"):
+        answer = owner.post(path)
+        assert answer.status_code == 501 and "not supported on this system" in answer.text
+    answer = owner.post("/python/upload", strategy_file=python_file())
+    assert answer.status_code == 501 and len(listed(stage)) == 1
+    assert found(stage, strategy_id) == before
