@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
 if TYPE_CHECKING:
     from config import Settings
+
+
+class Application(Flask):
+    """Every view and hook here is an ordinary function, so none is looked at for each request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
 
 
 def create_app(settings: Settings) -> Flask:
@@ -16,7 +24,7 @@ def create_app(settings: Settings) -> Flask:
     from restx_api import api
     from services.platform import build_platform
 
-    app = Flask(__name__, static_folder=None, template_folder="blueprints/templates")
+    app = Application(__name__, static_folder=None, template_folder="blueprints/templates")
     platform = build_platform(settings)
     app.extensions["platform"] = platform
     api.register(app, platform)

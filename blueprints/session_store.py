@@ -53,7 +53,8 @@ class RowSessions(SessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> PageSession:
         """Never touches the store for a request without a cookie."""
-        cookie = request.cookies.get(self.cookie_name(request), "")
+        has_cookies = "HTTP_COOKIE" in request.environ
+        cookie = request.cookies.get(self.cookie_name(request), "") if has_cookies else ""
         return PageSession(self._sessions.open(cookie) if cookie else None)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:

@@ -30,6 +30,8 @@ ROLES = {
     "web": Role("commands.web_server", "REST API and dashboard"),
 }
 EX_CONFIG = 78
+_SWITCH = 0.001
+"""Seconds for which a thread may keep the others of its role waiting: an order is three or four of them."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -58,6 +60,7 @@ def main(arguments: list[str]) -> int:
         return EX_CONFIG
     name = args.role if args.number == 1 else f"{args.role}-{args.number}"
     _name_process(name)
+    sys.setswitchinterval(_SWITCH)
     _log(settings, name)
     if args.pulse >= 0:
         _begin_pulse(args.pulse)

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, 
 
 from database.engine import hold
 from database.metadata import ORDERS
-from database.prepared import add_rows
+from database.prepared import Prepared, add_rows
 from database.types import UtcTime, to_micros
 
 AUDIT = Table(
@@ -70,6 +70,7 @@ class Sealed:
 
 
 _NAMES = tuple(field.name for field in fields(Entry))
+_END = Prepared(select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1))
 
 
 def digest(seq: int, entry: Entry, previous: str) -> str:
@@ -85,14 +86,15 @@ def hold_end(connection: Connection) -> None:
     hold(connection, "audit")
 
 
-def append(connection: Connection, entries: list[Entry]) -> None:
-    """Add entries to the end of the chain, in one transaction with whatever they are about."""
-    if not entries:
-        return
-    hold_end(connection)
-    query = select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-    last = connection.execute(query).first()
-    seq, previous = (0, FIRST) if last is None else (int(last[0]), str(last[1]))
+def end(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest row; (0, FIRST) before there is one."""
+    rows = _END.rows(connection, {})
+    return (int(rows[0]["seq"]), str(rows[0]["hash"])) if rows else (0, FIRST)
+
+
+def linked(entries: list[Entry], newest: tuple[int, str]) -> list[dict[str, Any]]:
+    """The rows that continue the chain after `newest`."""
+    seq, previous = newest
     rows = []
     for entry in entries:
         seq += 1
@@ -101,6 +103,18 @@ def append(connection: Connection, entries: list[Entry]) -> None:
         values["detail"] = json.dumps(entry.detail, sort_keys=True)
         rows.append(values | {"seq": seq, "previous": previous, "hash": hashed})
         previous = hashed
+    return rows
+
+
+def append(connection: Connection, entries: list[Entry]) -> None:
+    """Add entries to the end of the chain, in one transaction with whatever they are about."""
+    if entries:
+        hold_end(connection)
+        add_linked(connection, linked(entries, end(connection)))
+
+
+def add_linked(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add what `linked` made. The end is held (`hold_end`) and is still the one they were linked to."""
     add_rows(connection, AUDIT, rows)
 
 

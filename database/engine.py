@@ -31,6 +31,9 @@ _DURABLE = {"platform": "NORMAL", "orders": "FULL", "paper": "FULL", "logs": "NO
 _GROUP = 64
 _BUSY_MS = 10_000
 _PAUSE = 0.0002
+_LOG_PAGES = 8000
+"""Pages (4 KiB) of the log after which its content is copied into the file, with the writers waiting: an order writes
+some thirty, and what the next one changes again is copied once."""
 
 
 class _Member(Generic[T]):
@@ -61,6 +64,7 @@ class Database:
         self._pending: list[_Member[Any]] = []
         self._pending_lock = threading.Lock()
         self._open: set[Connection] = set()
+        self._writer: Connection | None = None
         self._commits = 0
 
     @contextmanager
@@ -107,10 +111,20 @@ class Database:
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed or connection.invalidated:
-            connection = self.engine.connect()
-            self._local.connection = connection
-            self._open.add(connection)
+            connection = self._local.connection = self._connect()
         return connection
+
+    def _connect(self) -> Connection:
+        connection = self.engine.connect()
+        self._open.add(connection)
+        return connection
+
+    def _writing(self) -> Connection:
+        """SQLite's one connection for writing, for who holds the lock: it has in memory what the last write changed,
+        which a thread's own would read from the file again."""
+        if self._writer is None or self._writer.closed or self._writer.invalidated:
+            self._writer = self._connect()
+        return self._writer
 
     def _write_alone(self, work: Callable[[Connection], T]) -> T:
         connection = self._connection()
@@ -138,7 +152,7 @@ class Database:
                 member.done = True
 
     def _commit(self, group: list[_Member[Any]]) -> None:
-        connection = self._connection()
+        connection = self._writing()
         say = self._raw(connection).execute
         _begin(say)
         try:
@@ -277,6 +291,7 @@ def sqlite_engine(path: Path | str, synchronous: str) -> Engine:
             "foreign_keys=ON",
             "cache_size=-1024",  # KiB, and each thread of a role has a connection to each file
             "temp_store=MEMORY",
+            f"wal_autocheckpoint={_LOG_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

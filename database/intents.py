@@ -25,9 +25,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
-    or_,
     select,
     text,
+    union_all,
     update,
 )
 
@@ -36,7 +36,12 @@ from database.prepared import Prepared, add_rows
 from database.types import Money, Quantity, UtcTime
 from domain.model import Exchange, IntentKind, IntentState, Mode, OrderType, Product, Side
 
-_RENAMED = text("told_id != broker_order_id")
+_HAS_PLAN, _KNOWN, _CHANGES = (
+    text(words) for words in ("plan_id IS NOT NULL", "broker_order_id IS NOT NULL", "target_order_id != ''")
+)
+_OTHERWISE = text("told_id IS NOT broker_order_id")
+_OTHERWISE_POSTGRESQL = text("told_id IS DISTINCT FROM broker_order_id")
+"""Most orders are told to the client under the broker's id; an index names only the others."""
 
 INTENTS = Table(
     "intents",
@@ -83,11 +88,25 @@ INTENTS = Table(
     Column("held_to", Quantity),
     UniqueConstraint("account_id", "idempotency_key"),
     Index("ix_intents_state", "state", "account_id"),
-    Index("ix_intents_broker_order", "account_id", "broker_order_id"),
-    Index("ix_intents_told", "account_id", "told_id"),
+    Index(
+        "ix_intents_broker_order",
+        "account_id",
+        "broker_order_id",
+        sqlite_where=_KNOWN,
+        postgresql_where=_KNOWN,
+    ),
+    Index(
+        "ix_intents_told",
+        "account_id",
+        "told_id",
+        sqlite_where=_OTHERWISE,
+        postgresql_where=_OTHERWISE_POSTGRESQL,
+    ),
     Index("ix_intents_created", "account_id", "created_at"),
-    Index("ix_intents_plan", "plan_id"),
-    Index("ix_intents_renamed", "account_id", sqlite_where=_RENAMED, postgresql_where=_RENAMED),
+    Index("ix_intents_plan", "plan_id", sqlite_where=_HAS_PLAN, postgresql_where=_HAS_PLAN),
+    Index(
+        "ix_intents_target", "account_id", "target_order_id", sqlite_where=_CHANGES, postgresql_where=_CHANGES
+    ),
 )
 
 
@@ -223,23 +242,20 @@ def by_key(connection: Connection, account_id: int, key: str) -> Intent | None:
     return None if row is None else from_row(row)
 
 
+def _told_otherwise() -> ColumnElement[bool]:
+    return INTENTS.c.told_id.is_distinct_from(INTENTS.c.broker_order_id)
+
+
 def placing(connection: Connection, account_id: int, order_id: str) -> Intent | None:
     """The PLACE intent behind any id an order is known by: told, broker's, or ours."""
-    row = (
-        connection.execute(
-            select(INTENTS).where(
-                INTENTS.c.account_id == account_id,
-                INTENTS.c.kind == IntentKind.PLACE.value,
-                or_(
-                    INTENTS.c.id == order_id,
-                    INTENTS.c.told_id == order_id,
-                    INTENTS.c.broker_order_id == order_id,
-                ),
-            )
-        )
-        .mappings()
-        .first()
+    ours = select(INTENTS.c.id).where(INTENTS.c.account_id == account_id)
+    known = union_all(
+        ours.where(INTENTS.c.id == order_id),
+        ours.where(INTENTS.c.told_id == order_id, _told_otherwise()),
+        ours.where(INTENTS.c.broker_order_id == order_id),
     )
+    query = select(INTENTS).where(INTENTS.c.id.in_(known), INTENTS.c.kind == IntentKind.PLACE.value)
+    row = connection.execute(query).mappings().first()
     return None if row is None else from_row(row)
 
 
@@ -267,9 +283,11 @@ def since(connection: Connection, account_id: int, moment: datetime) -> list[Int
 def about(connection: Connection, account_id: int, broker_order_id: str) -> list[Intent]:
     """Changes and cancels asked of one order, oldest first."""
     query = select(INTENTS).where(
-        INTENTS.c.account_id == account_id, INTENTS.c.target_order_id == broker_order_id
+        INTENTS.c.account_id == account_id, INTENTS.c.target_order_id == broker_order_id, _CHANGES
     )
-    return [from_row(row) for row in connection.execute(query.order_by(INTENTS.c.created_at)).mappings()]
+    # Sorted here: asked to sort, SQLite walks the account's whole history by time instead.
+    found = [from_row(row) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda intent: intent.created_at)
 
 
 def move(
@@ -311,11 +329,18 @@ def steps(connection: Connection, intent_id: str) -> list[Step]:
 
 def steps_after(connection: Connection, seq: int, limit: int) -> list[Step]:
     """Steps of all intents numbered above `seq`, in order."""
-    query = select(STEPS).where(STEPS.c.seq > seq).order_by(STEPS.c.seq).limit(limit)
-    return [_read_step(row) for row in connection.execute(query).mappings()]
+    return [_read_step(row) for row in _STEPS_AFTER.rows(connection, {"after": seq, "most": limit})]
 
 
-def _read_step(row: RowMapping) -> Step:
+_STEPS_AFTER = Prepared(
+    select(STEPS)
+    .where(STEPS.c.seq > bindparam("after"))
+    .order_by(STEPS.c.seq)
+    .limit(bindparam("most", type_=Integer))
+)
+
+
+def _read_step(row: RowMapping | dict[str, Any]) -> Step:
     return Step(**(dict(row) | {"state": IntentState(row["state"])}))
 
 
@@ -348,6 +373,8 @@ def renamed(connection: Connection, account_id: int) -> dict[str, str]:
     query = select(INTENTS.c.broker_order_id, INTENTS.c.told_id).where(
         INTENTS.c.account_id == account_id,
         INTENTS.c.kind == IntentKind.PLACE.value,
-        _RENAMED,
+        INTENTS.c.broker_order_id.is_not(None),
+        INTENTS.c.told_id.is_not(None),
+        _told_otherwise(),
     )
     return {row[0]: row[1] for row in connection.execute(query)}

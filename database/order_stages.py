@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import (
@@ -15,11 +15,11 @@ from sqlalchemy import (
     Table,
     delete,
     func,
-    insert,
     select,
 )
 
 from database.metadata import LOGS
+from database.prepared import add_rows
 from database.types import UtcTime
 
 STAGES = Table(
@@ -59,8 +59,10 @@ class StageRow:
 
 
 def add_all(connection: Connection, rows: list[StageRow]) -> None:
-    if rows:
-        connection.execute(insert(STAGES), [asdict(row) for row in rows])
+    add_rows(connection, STAGES, [{name: getattr(row, name) for name in _NAMES} for row in rows])
+
+
+_NAMES = tuple(field.name for field in fields(StageRow))
 
 
 def newest(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Row, RowMapping, Table, func, select
+from sqlalchemy import Column, Connection, Integer, RowMapping, Table, bindparam, func, select
 from sqlalchemy.sql.dml import Insert
 
 from database.engine import Database, upsert
@@ -29,7 +29,7 @@ from database.paper_tables import (
     TRADES,
     UPDATES,
 )
-from database.prepared import BulkInsert
+from database.prepared import BulkInsert, Prepared
 from domain.ledger import (
     Amounts,
     EntryKind,
@@ -63,6 +63,12 @@ _FINAL = [state.value for state in FINAL_ORDER_STATES]
 _WRITER = 0x9A9E12
 _ORDER_JSON = msgspec.json.Encoder()
 _ORDER_READ = msgspec.json.Decoder(Order)
+_UPDATES_SINCE = Prepared(
+    select(UPDATES.c.seq, UPDATES.c.body)
+    .where(UPDATES.c.account == bindparam("account"), UPDATES.c.seq > bindparam("since"))
+    .order_by(UPDATES.c.seq)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 class PaperLedger:
@@ -156,14 +162,9 @@ class PaperLedger:
 
     def updates(self, account: str, since: int, limit: int = 1000) -> list[PaperUpdate]:
         """Order transitions numbered above `since`, in order."""
-        query = (
-            select(UPDATES.c.seq, UPDATES.c.body)
-            .where(UPDATES.c.account == account, UPDATES.c.seq > since)
-            .order_by(UPDATES.c.seq)
-            .limit(limit)
-        )
         with self._database.read() as connection:
-            return [_update(account, row) for row in connection.execute(query)]
+            found = _UPDATES_SINCE.rows(connection, {"account": account, "since": since, "most": limit})
+        return [_update(account, row) for row in found]
 
     def entries(self, account: str, generation: int) -> list[LedgerEntry]:
         """Every booking of one generation, in order."""
@@ -363,8 +364,8 @@ def _placed_answer(row: RowMapping) -> PaperAnswer:
     )
 
 
-def _update(account: str, row: Row[Any, Any]) -> PaperUpdate:
-    return PaperUpdate(account=account, seq=row.seq, order=_ORDER_READ.decode(row.body))
+def _update(account: str, row: dict[str, Any]) -> PaperUpdate:
+    return PaperUpdate(account=account, seq=row["seq"], order=_ORDER_READ.decode(row["body"]))
 
 
 def _entry(row: RowMapping) -> LedgerEntry:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, delete, select
 
 from database.metadata import LOGS
+from database.prepared import add_rows
 from database.types import UtcTime
 
 REQUESTS = Table(
@@ -47,8 +48,7 @@ _COLUMNS = tuple(REQUESTS.c[name] for name in _NAMES)
 
 
 def add_all(connection: Connection, rows: list[RequestRow]) -> None:
-    if rows:
-        connection.execute(insert(REQUESTS), [{name: getattr(row, name) for name in _NAMES} for row in rows])
+    add_rows(connection, REQUESTS, [{name: getattr(row, name) for name in _NAMES} for row in rows])
 
 
 def since(connection: Connection, moment: datetime, limit: int) -> list[RequestRow]:

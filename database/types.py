@@ -18,9 +18,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def to_units(value: Decimal) -> int:
     """A Decimal as whole 1e-8 units. Raises ValueError for more than 8 decimals, NaN, or what BIGINT can't hold."""
     scaled = value * _SCALE
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+    whole = int(scaled) if scaled.is_finite() else 0
+    if whole != scaled:
         raise ValueError(f"cannot be stored exactly: {value}")
-    whole = int(scaled)
     if abs(whole) > _LIMIT:
         raise ValueError(f"too large to be stored: {value}")
     return whole
@@ -59,7 +59,8 @@ def to_micros(moment: datetime) -> int:
     """Epoch microseconds of an aware datetime. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError(f"naive time: {moment!r}")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def from_micros(micros: int) -> datetime:

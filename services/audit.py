@@ -61,20 +61,23 @@ class Audit:
                 return total
 
     def _seal_page(self) -> int:
-        """Read and prepare beside the orders' way; only the rows' writing holds their store."""
+        """Read, prepare and link beside the orders' way; only the rows' writing holds their store."""
         with self._db.read() as connection:
             begun = event_rows.cursor(connection, *_CURSOR)
             steps = _unbroken(intent_rows.steps_after(connection, begun, PAGE), begun, self._clock.now())
             intents = intent_rows.by_ids(connection, {step.intent_id for step in steps})
+            newest = audit_rows.end(connection)
         if not steps:
             return 0
         entries = [_entry(step, intents[step.intent_id]) for step in steps]
+        rows = audit_rows.linked(entries, newest)
 
         def work(connection: Connection) -> int:
             audit_rows.hold_end(connection)
             if event_rows.cursor(connection, *_CURSOR) != begun:
                 return 0
-            audit_rows.append(connection, entries)
+            end = audit_rows.end(connection)
+            audit_rows.add_linked(connection, rows if end == newest else audit_rows.linked(entries, end))
             event_rows.move_cursor(connection, *_CURSOR, steps[-1].seq)
             return len(steps)
 

@@ -16,11 +16,16 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def new_client_order_id() -> str:
     """16 of [a-z0-9]: milliseconds since 1970 in base 36, then 8 random places."""
-    millis, places = time.time_ns() // 1_000_000, []
+    return _base36(time.time_ns() // 1_000_000) + _base36(secrets.randbelow(36**8))
+
+
+def _base36(number: int) -> str:
+    """Its last eight places."""
+    places = []
     for _ in range(8):
-        millis, digit = divmod(millis, 36)
+        number, digit = divmod(number, 36)
         places.append(_ALPHABET[digit])
-    return "".join(reversed(places)) + "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return "".join(reversed(places))
 
 
 def new_intent(caller: Caller, kind: IntentKind, now: datetime, **terms: Any) -> Intent:

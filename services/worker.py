@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=5)
+_APART = 0.17
+"""Seconds between the moments at which one job and the next begin."""
 GRACE = 3600
 GATHER = 0.04
 """Seconds that bells are gathered, so that a burst of orders is one fetch and one commit."""
@@ -137,7 +139,9 @@ class Worker:
         daily(3, 40, "old replies", self.platform.once.forget_old)
 
     def _every(self, seconds: float, name: str, job: Callable[[], object]) -> None:
-        trigger = IntervalTrigger(seconds=seconds)
+        """Each job begins at its own moment of the second: all at once they would hold up the orders of then."""
+        apart = timedelta(seconds=seconds + len(self.scheduler.get_jobs()) * _APART % 1)
+        trigger = IntervalTrigger(seconds=seconds, start_date=self.platform.clock.now() + apart)
         self.scheduler.add_job(_safe(name, job), trigger, id=name, name=name)
 
     def _once_now(self, name: str, job: Callable[[], object]) -> None:

@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 FEED = "paper"
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
-_SWITCH = 0.001
 _AT_ONCE = 100_000
 
 
@@ -115,7 +114,6 @@ def main(settings: Settings) -> int:
     except AlreadyRunning as error:
         log.error("the paper exchange is already running: %s", error)
         return EX_TEMPFAIL
-    sys.setswitchinterval(_SWITCH)
     with contextlib.ExitStack() as held:
         held.callback(lock.close)
         database = held.enter_context(

@@ -177,7 +177,7 @@ class Server:
 
     def _receive(self) -> list[tuple[bytes, wire.Call]]:
         batch: list[tuple[bytes, wire.Call]] = []
-        while len(batch) < BATCH:
+        while len(batch) < BATCH and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             try:
                 peer, payload = self._socket.recv_multipart(zmq.NOBLOCK)
                 call = wire.read_call(payload)
