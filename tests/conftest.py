@@ -20,11 +20,20 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+_ONCE = frozenset({"faults", "journeys"})
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that drive whole processes or a browser run one after the other, on one worker."""
+    """Tests that drive whole processes or a browser run one after the other, on one worker.
+
+    They share a machine with the other workers and look at times: one that fails is tried once more, and the summary
+    names it. What proves that no order is lost or doubled gets no second try.
+    """
     for item in items:
         if item.get_closest_marker("journey") or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("one at a time"))
+            if _ONCE.isdisjoint(item.path.parts):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture

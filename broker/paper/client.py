@@ -47,6 +47,7 @@ Connect = Callable[[], Socket]
 
 _WRITE = 6.0
 _ANSWER = 4.0
+_QUOTE = 0.02
 _SLOW = 15.0
 _LOOK = 6.0
 _SLICE = 0.1
@@ -237,7 +238,8 @@ class PaperBroker(Broker):
         return self._read(wire.Margins(list(orders)), Margin)
 
     def _fetch_quotes(self, instruments: Sequence[Instrument]) -> list[Quote | None]:
-        return self._read(wire.Quotes(list(instruments)), list[Quote | None], _SLOW)
+        wait = _ANSWER + len(instruments) * _QUOTE
+        return self._read(wire.Quotes(list(instruments)), list[Quote | None], wait)
 
     def _fetch_depth(self, instrument: Instrument) -> Depth:
         found: Any = self._read(wire.MarketDepth(instrument), Depth | None)  # type: ignore[arg-type]

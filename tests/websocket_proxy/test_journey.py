@@ -166,8 +166,7 @@ def test_quotes_answer_from_the_last_tick_while_the_exchange_is_busy(install: In
         answer = requests.post(f"{install.http}/api/v1/quotes", json=body, timeout=20).json()
         return answer, time.monotonic() - begun
 
-    with subscribed(install, ["RELIANCE"]) as socket:
-        quote()
+    def asked_while_it_stands_still(socket: ClientConnection) -> tuple[dict[str, Any], float, float]:
         frame = json.loads(socket.recv(90))
         exchange = role_pid(install, "exchange")
         os.kill(exchange, signal.SIGSTOP)
@@ -175,11 +174,18 @@ def test_quotes_answer_from_the_last_tick_while_the_exchange_is_busy(install: In
             with contextlib.suppress(TimeoutError):
                 while True:  # what was on its way when the exchange stopped
                     frame = json.loads(socket.recv(0.1))
-            answer, seconds = quote()
+            return *quote(), frame["data"]["ltp"]
         finally:
             os.kill(exchange, signal.SIGCONT)
-        assert answer["status"] == "success" and seconds < 1 * stretch()
-        assert answer["data"]["ltp"] == frame["data"]["ltp"]
+
+    with subscribed(install, ["RELIANCE"]) as socket:
+        quote()
+        for _ in range(4):  # a stream role that was busy for 20 ms is passed over: then the exchange is asked
+            answer, seconds, last = asked_while_it_stands_still(socket)
+            if answer["status"] == "success" and seconds < 1:
+                break
+        assert answer["status"] == "success" and seconds < 1, (answer, seconds)
+        assert answer["data"]["ltp"] == last
 
 
 def test_an_order_over_rest_is_told_on_the_socket(install: Install) -> None:
