@@ -24,6 +24,8 @@ from services.tick_bus import LINGER, FeedState, TickPublisher
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+GATHER = 0.02
+"""Seconds that order updates are gathered."""
 _POLL: Final = 0.1
 _GATHER: Final = 0.02
 _LOOK: Final = 5.0
@@ -82,6 +84,7 @@ class _Open:
         self.told = ""
         self.lock = asyncio.Lock()
         self.recording = asyncio.Lock()
+        self.news: list[Order] = []
 
 
 class FeedHub:
@@ -201,9 +204,14 @@ class FeedHub:
         self._publisher.forget(_account(feed))
 
     async def _record(self, feed: str, known: _Open, orders: Sequence[Order]) -> None:
-        """Store order updates in the order in which they came."""
+        """Store order updates in the order in which they came, what comes within GATHER in one commit: the first is
+        usually news of an order whose own answer is just being written."""
+        known.news.extend(orders)
         async with known.recording:
-            await self._run(self._feeds.apply, feed, orders)
+            if known.news:
+                await asyncio.sleep(GATHER)
+                news, known.news = known.news, []
+                await self._run(self._feeds.apply, feed, news)
 
     def _tell(self, feed: str, known: _Open, state: str, words: str) -> None:
         if known.told != state:
