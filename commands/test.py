@@ -19,7 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "pytest", *options(args.rest)]
-    return subprocess.run(command, cwd=config.ROOT, check=False).returncode
+    return subprocess.run(command, cwd=config.ROOT, env=environment(), check=False).returncode
+
+
+def environment() -> dict[str, str]:
+    """Ours, but modules may be kept compiled: hundreds of processes start, each would compile all of them again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def options(given: list[str]) -> list[str]:
