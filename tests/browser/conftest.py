@@ -1,12 +1,13 @@
 """A product and a Chromium for each file of browser tests: what one file leaves behind meets no other."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.product import PASSWORD, Desk, Product, has_chromium, launch, running
+from tests.browser.product import PASSWORD, Desk, Product, command, has_chromium, launch, running
 
 expect.set_options(timeout=20_000)
 """A busy machine is not a fault; what waits for longer says so itself."""
@@ -22,11 +23,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="there is no Chromium at /usr/bin"))
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the user asha, made once and copied; a start from nothing has its own journey."""
+    data = tmp_path_factory.mktemp("prepared") / "data"
+    command(data, "user", "add", "asha", "--admin", "--password-stdin", typed=PASSWORD + "\n")
+    return data
+
+
 @pytest.fixture(scope="module")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def product(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Product]:
     """An install with the user asha."""
-    with running(tmp_path_factory.mktemp("install") / "data") as started:
-        started.command("user", "add", "asha", "--admin", "--password-stdin", typed=PASSWORD + "\n")
+    data = tmp_path_factory.mktemp("install") / "data"
+    shutil.copytree(prepared, data)
+    with running(data) as started:
         yield started
 
 

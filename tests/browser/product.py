@@ -47,15 +47,20 @@ class Product:
 
     def command(self, *words: str, typed: str = "") -> str:
         """Run a verb of `manage.py` on this install; its output."""
-        verb, *rest = words
-        call = [sys.executable, "-P", "-m", "commands", verb, "--data-dir", str(self.data), *rest]
-        done = subprocess.run(call, cwd=ROOT, env=_environment(), input=typed, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return command(self.data, *words, typed=typed)
 
     def errors(self) -> list[str]:
         """Lines of the log that say error."""
         return [line for line in self.log.read_text().splitlines() if '"level": "error"' in line]
+
+
+def command(data: Path, *words: str, typed: str = "") -> str:
+    """Run a verb of `manage.py` on the install of a data directory; its output."""
+    verb, *rest = words
+    call = [sys.executable, "-P", "-m", "commands", verb, "--data-dir", str(data), *rest]
+    done = subprocess.run(call, cwd=ROOT, env=_environment(), input=typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _environment() -> dict[str, str]:
@@ -98,7 +103,7 @@ def _ready(log: Path, process: subprocess.Popen[str]) -> str:
     while time.monotonic() < until and process.poll() is None:
         if found := re.search(r"^ready (http://\S+)", log.read_text(), re.MULTILINE):
             return found[1]
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise AssertionError(f"the product did not start:\n{log.read_text()[-3000:]}")
 
 

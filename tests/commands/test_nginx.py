@@ -16,6 +16,7 @@ import requests
 from websockets.sync.client import connect
 
 from bench.install import ROOT, Install
+from tests.installs import copied
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SITE = ROOT / "install" / "nginx" / "openalgo.conf"
@@ -68,7 +69,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Install, s
         "HOST_SERVER": f"http://localhost:{port}",
         "WEBSOCKET_URL": f"ws://localhost:{port}/ws",
     }
-    with Install(home / "data", **settings) as install:
+    with Install(copied(home / "data"), **settings) as install:
         assert NGINX is not None
         config = written(home, port, install)
         tried = subprocess.run([NGINX, "-t", "-c", str(config)], capture_output=True, text=True, check=False)

@@ -27,6 +27,7 @@ from domain.model import Mode
 from services.masters import load_master
 from services.platform import build_platform
 from tests.faults import paper
+from tests.installs import copied
 
 PAPER = "paper"
 
@@ -124,6 +125,7 @@ class World:
         self.keys: dict[str, str] = {}
 
     def __enter__(self) -> World:
+        copied(self.install.home)
         self.install.__enter__()
         try:
             self.faces = {name: Face(name, self._seed, self.home) for name in self._brokers}

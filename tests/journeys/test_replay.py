@@ -21,6 +21,7 @@ from bench.install import ROOT, Install
 from broker.paper.tapes import CandleTape, read_candles
 from domain.clock import IST
 from domain.market import Candle
+from tests.installs import copied
 
 TAPE = Path(__file__).parents[3] / "shared" / "data" / "candles" / "NSE_RELIANCE_5m.csv.gz"
 DAY, SPEED = date(2025, 8, 26), 100
@@ -73,7 +74,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         "PAPER_REPLAY_FROM": f"{DAY} 13:40",
         "PAPER_REPLAY_SPEED": str(SPEED),
     }
-    with Install(tmp_path / "data", **replay) as install:
+    with Install(copied(tmp_path / "data"), **replay) as install:
         yield Desk(install)
 
 

@@ -13,6 +13,7 @@ import requests
 from websockets.sync.client import ClientConnection, connect
 
 from bench.install import Install
+from tests.installs import copied
 from tests.simulators.faces import simulator
 from tests.simulators.server import Simulator
 
@@ -66,7 +67,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    home: Path = tmp_path_factory.mktemp("install")
+    home: Path = copied(tmp_path_factory.mktemp("install"))
     with Install(home) as install:
         made = Desk(install)
         for name in BROKERS:

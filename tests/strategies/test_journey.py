@@ -23,6 +23,7 @@ from playwright.sync_api import expect, sync_playwright
 from bench.install import Install
 from domain.clock import IST
 from tests.browser.product import Desk, has_chromium, launch
+from tests.installs import copied
 
 pytestmark = [
     pytest.mark.journey,
@@ -55,8 +56,7 @@ def wheels() -> Path:
 
 @pytest.fixture
 def install(tmp_path: Path, wheels: Path) -> Iterator[Install]:
-    home = tmp_path / "data"
-    home.mkdir()
+    home = copied(tmp_path / "data")
     (home / "wheels").symlink_to(wheels)
     with Install(home, PIP_NO_INDEX="1", UV_NO_INDEX="1") as made:
         made.keep_ports()

@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from bench.install import Install
 from tests.broker.sdk.environments import python_with
+from tests.installs import copied
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300), pytest.mark.xdist_group("stream journey")]
 SCRIPT = Path(__file__).with_name("sdk_script.py")
@@ -27,7 +28,7 @@ SCRIPT = Path(__file__).with_name("sdk_script.py")
 
 @pytest.fixture(scope="module")
 def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
-    with Install(tmp_path_factory.mktemp("stream") / "data") as install:
+    with Install(copied(tmp_path_factory.mktemp("stream") / "data")) as install:
         yield install
 
 
