@@ -51,7 +51,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    python = python_with("openalgo-orders", "openalgo==1.0.47")
+    python = python_with("openalgo-1.0.47", "openalgo==1.0.47")
     home = tmp_path_factory.mktemp("no-answer")
     tree = patched_tree(home / "tree", points.patches(home))
     with World(home / "world", (BROKER,), 7, tree) as world:

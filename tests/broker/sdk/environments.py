@@ -54,9 +54,12 @@ def _made(
 ) -> Path:
     if stamp.exists() and json.loads(stamp.read_text()) == [*packages, *bare]:
         return inside
-    install = [str(inside), "-m", "pip", "install", "-q", "--disable-pip-version-check", *_IMPATIENT]
+    # Our pip fills an environment of our Python; only another Python's gets one of its own, which takes seconds.
+    ours = python == sys.executable
+    pip = [python, "-m", "pip", "--python", str(inside)] if ours else [str(inside), "-m", "pip"]
+    install = [*pip, "install", "-q", "--disable-pip-version-check", *_IMPATIENT]
     steps = (
-        [python, "-m", "venv", "--clear", str(home)],
+        [python, "-m", "venv", "--clear", *(["--without-pip"] if ours else []), str(home)],
         [*install, *packages],
         *([[*install, "--no-deps", *bare]] if bare else []),
     )
