@@ -34,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("one at a time"))
             if _ONCE.isdisjoint(item.path.parts):
                 item.add_marker(pytest.mark.flaky(reruns=1))
+    items.sort(key=_is_quick)
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    """False comes first: what may take minutes and begins last holds up the end. Marked `timeout`, it may."""
+    return item.get_closest_marker("timeout") is None
 
 
 @pytest.fixture
