@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.journey,
     pytest.mark.browser,
     pytest.mark.timeout(400),
+    pytest.mark.xdist_group("strategy day"),  # it waits for whole minutes of the schedule
     pytest.mark.skipif(not has_chromium(), reason="there is no Chromium at /usr/bin"),
 ]
 SDK = "openalgo==1.0.47"
