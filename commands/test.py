@@ -12,6 +12,9 @@ import sys
 
 import config
 
+_SEED = 1
+"""Of the order in which a whole run shuffles the tests: a run that failed can be had again."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(passes_on=True)
@@ -36,4 +39,6 @@ def options(given: list[str]) -> list[str]:
     if not names_tests and not any(word.startswith(("-n", "--pdb", "-x")) for word in given):
         # One more than there are cores: the journeys, all on one worker, mostly wait.
         chosen += ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "loadgroup"]
+    if not names_tests and not any("randomly" in word for word in given):
+        chosen.append(f"--randomly-seed={_SEED}")
     return chosen
