@@ -24,10 +24,9 @@ from services.tick_bus import LINGER, FeedState, TickPublisher
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-GATHER = 0.02
-"""Seconds that order updates are gathered."""
 _POLL: Final = 0.1
 _GATHER: Final = 0.02
+"""Seconds that wishes of listeners are gathered, and an account's order updates."""
 _LOOK: Final = 5.0
 
 
@@ -204,12 +203,12 @@ class FeedHub:
         self._publisher.forget(_account(feed))
 
     async def _record(self, feed: str, known: _Open, orders: Sequence[Order]) -> None:
-        """Store order updates in the order in which they came, what comes within GATHER in one commit: the first is
+        """Store order updates in the order in which they came, what comes within _GATHER in one commit: the first is
         usually news of an order whose own answer is just being written."""
         known.news.extend(orders)
         async with known.recording:
             if known.news:
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(_GATHER)
                 news, known.news = known.news, []
                 await self._run(self._feeds.apply, feed, news)
 

@@ -47,7 +47,7 @@ Connect = Callable[[], Socket]
 
 _WRITE = 6.0
 _ANSWER = 4.0
-_QUOTE = 0.02
+_QUOTE = 0.02  # more for each instrument that is asked for: its day is computed when it is first asked
 _SLOW = 15.0
 _LOOK = 6.0
 _SLICE = 0.1

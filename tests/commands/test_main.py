@@ -67,4 +67,9 @@ def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, monkeypatch: 
 def test_the_test_verb_runs_all_but_campaigns_unless_told() -> None:
     assert options([])[:2] == ["-m", "not campaign"] and "-n" in options([])
     assert options(["-m", "campaign"])[:2] == ["-m", "campaign"]
+    assert (
+        options(["--randomly-seed=7"]).count("--randomly-seed=1")
+        == 0
+        < options([]).count("--randomly-seed=1")
+    )
     assert options([str(ROOT / "tests")]) == [str(ROOT / "tests"), "-m", "not campaign"]
