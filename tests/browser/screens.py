@@ -1,6 +1,6 @@
 """Draw every page into docs/screens: both themes, and at phone width. Look at what changed.
 
-    python -m tests.browser.screens [--out FOLDER] [--only PART]
+    python -m tests.browser.screens [--out FOLDER] [--only PART] [--width 360]
 
 Needs Chromium and Pillow (`pip install pillow`), which turns a screenshot into a palette of a third of its size.
 """
@@ -30,6 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw every page into docs/screens.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screens")
     parser.add_argument("--only", default="", help="only pages whose address has this in it")
+    parser.add_argument(
+        "--width", type=int, choices=sorted({width for _, width, _ in LOOKS}), help="only this width"
+    )
     asked = parser.parse_args()
     image = importlib.import_module("PIL.Image")
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -41,8 +44,9 @@ def main() -> None:
         strangers = [path for path in STRANGERS if asked.only in path]
         with sync_playwright() as playwright:
             browser = launch(playwright)
-            for theme, width, height in LOOKS:
-                _draw(browser, product.base, (theme, width, height), pages, strangers, asked.out, image)
+            for look in LOOKS:
+                if asked.width in (None, look[1]):
+                    _draw(browser, product.base, look, pages, strangers, asked.out, image)
             browser.close()
     print(f"{sum(each.stat().st_size for each in asked.out.glob('*.png')) / 1e6:.1f} MB in {asked.out}")
 
