@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from domain.model import Exchange
 
 
@@ -34,7 +36,7 @@ class Quote:
     average_price: float = 0.0
 
 
-class DepthLevel(NamedTuple):
+class DepthLevel(msgspec.Struct, frozen=True, gc=False):
     """One price level of the market's book; `orders` 0 where the broker does not count them."""
 
     price: float

@@ -44,15 +44,9 @@ class _Quote(msgspec.Struct):
     ask_size: int
 
 
-class _Level(msgspec.Struct):
-    price: float
-    quantity: int
-    orders: int
-
-
 class _Sides(msgspec.Struct):
-    buy: list[_Level]
-    sell: list[_Level]
+    buy: tuple[DepthLevel, ...]
+    sell: tuple[DepthLevel, ...]
 
 
 class _Depth(_Quote):
@@ -82,8 +76,7 @@ def encode(tick: Tick, mode: int) -> bytes:
         return _encode(_Ltp(tick.last_price, tick.ltt, tick.timestamp))
     if mode == StreamMode.QUOTE:
         return _encode(_quote_of(*_quote(tick)))
-    sides = _Sides([_Level(*level) for level in tick.bids], [_Level(*level) for level in tick.asks])
-    levels = max(len(tick.bids), len(tick.asks))
+    levels, sides = max(len(tick.bids), len(tick.asks)), _Sides(tick.bids, tick.asks)
     return _encode(_depth_of(*_quote(tick), tick.upper_circuit, tick.lower_circuit, levels, sides))
 
 
@@ -153,12 +146,8 @@ def _tick(seen: _Quote, mode: int, exchange: str, symbol: str) -> Tick:
         ask=seen.ask_price,
         bid_quantity=seen.bid_size,
         ask_quantity=seen.ask_size,
-        bids=_levels(deep.depth.buy) if deep else (),
-        asks=_levels(deep.depth.sell) if deep else (),
+        bids=deep.depth.buy if deep else (),
+        asks=deep.depth.sell if deep else (),
         upper_circuit=deep.upper_circuit if deep else 0.0,
         lower_circuit=deep.lower_circuit if deep else 0.0,
     )
-
-
-def _levels(levels: list[_Level]) -> tuple[DepthLevel, ...]:
-    return tuple(DepthLevel(level.price, level.quantity, level.orders) for level in levels)

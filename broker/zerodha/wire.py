@@ -304,11 +304,10 @@ def _margin(parts: Sequence[Row], total: Decimal, benefit: Decimal | None) -> mo
 def parse_quote(row: Row, instrument: model.Instrument, read_at: datetime) -> market.Quote:
     """One value of `/quote`. Indices have no depth, volume or trade time."""
     bids, asks = parse_levels(row)
-    best = {
-        f"{side}{part}": value
-        for side, levels in (("bid", bids), ("ask", asks))
-        for part, value in zip(("", "_quantity"), levels[0] if levels else (), strict=False)
-    }
+    best: dict[str, object] = {}
+    for side, levels in (("bid", bids), ("ask", asks)):
+        if levels:
+            best |= {side: levels[0].price, f"{side}_quantity": levels[0].quantity}
     at = _maybe_time(row, "last_trade_time") or _maybe_time(row, "timestamp") or read_at
     return rows.quote({**row, **fields.row(row.get("ohlc")), **best}, QUOTE, instrument, at)
 

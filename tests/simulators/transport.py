@@ -196,4 +196,6 @@ def _twisted(value: object) -> object:
 
 @cache
 def _bomb() -> bytes:
-    return gzip.compress(bytes(1 << 30), 1)
+    return (
+        gzip.compress(bytes(1 << 20)) * 1024
+    )  # members of one stream: made at once, and unfolded as one body

@@ -14,7 +14,7 @@ from broker.interface import BrokerSession
 from broker.stream import BrokerStream, StreamSinks, Want
 from broker.stream_line import Line, LoginRefused
 from config import SystemClock
-from domain.market import Tick
+from domain.market import DepthLevel, Tick
 from domain.model import Exchange, Instrument, InstrumentKind, Order, OrderState
 
 CLOCK = SystemClock()
@@ -83,7 +83,7 @@ def test_a_token_is_known_by_its_exchange() -> None:
     (first,) = heard.says(t="tk", e="NSE", tk="3045", lp="530.50")
     (second,) = heard.says(t="dk", e="NFO", tk="3045", lp="99.00", bp1="98.95", bq1="50", bo1="2")
     assert (first.symbol, first.last_price, second.symbol, second.last_price) == ("SBIN", 530.5, "X", 99.0)
-    assert second.bids[0] == (98.95, 50, 2)
+    assert second.bids[0] == DepthLevel(98.95, 50, 2)
     assert heard.says(t="tf", tk="3045", lp="1.00") == [], "two exchanges have this token: nobody is meant"
 
 

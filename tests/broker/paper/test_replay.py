@@ -18,7 +18,7 @@ from broker.paper.rules import Terms
 from broker.paper.tapes import CandleTape, Moment, TickTape, read_candles, read_ticks
 from domain.calendar import Calendar
 from domain.clock import IST
-from domain.market import Candle
+from domain.market import Candle, DepthLevel
 from domain.model import OrderState, OrderType, PlaceOrder, Product, Side
 from domain.outcomes import Accepted
 from tests.broker.paper.market_kit import HandClock, index, share
@@ -91,7 +91,7 @@ def test_a_quote_is_the_last_tick_even_over_a_night() -> None:
     )
     depth = shown.depth(RELIANCE, later(seconds=250))
     assert depth is not None
-    assert depth.bids == ((102.0, 10, 1),)
+    assert depth.bids == (DepthLevel(102.0, 10, 1),)
     assert shown.quote(share("TCS"), later(hours=1)) is None
 
 
@@ -144,7 +144,7 @@ def test_trades_replay_as_they_were_recorded() -> None:
     shown = ReplayMarket({RELIANCE.key: tape}, calendar(), HandClock(later(hours=1)))
     first, second = shown.ticks([RELIANCE], later(seconds=-1), later(minutes=5))
     assert (first.last_price, first.volume, second.volume) == (100.0, 5, 12)
-    assert (second.bids, second.asks) == (((100.9, 3, 1),), ((101.1, 4, 1),))
+    assert (second.bids, second.asks) == ((DepthLevel(100.9, 3, 1),), (DepthLevel(101.1, 4, 1),))
     assert [one.close for one in shown.candles(RELIANCE, "1m", DAY, DAY)] == [100.0, 101.0]
     assert len(shown.candles(RELIANCE, "5m", DAY, DAY)) == 1
 
