@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, or_, select
 
-from database.events import ORDER_ROWS
+from database.events import EVENTS, ORDER_ROWS
 from database.intents import INTENTS, Intent
 from database.prepared import Prepared
 from database.types import Quantity, from_units
@@ -94,20 +94,22 @@ def queued(connection: Connection, account_id: int, exchange: str) -> bool:
     return bool(_QUEUED.rows(connection, {"account": account_id, "exchange": exchange}))
 
 
-def committed(connection: Connection, intent: Intent, side: Side, *, parked: bool = False) -> Decimal:
+def committed(
+    connection: Connection, intent: Intent, side: Side, *, parked: bool = False, since: int | None = None
+) -> Decimal:
     """Units of the same instrument and product that working orders and intents of a side may still trade there.
 
     parked  count also what waits for a person, who may never approve it
+    since   count also what orders with news above this event's number have filled: a position read before it may not
+            show that
     """
-    orders = select(func.sum(ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled, type_=Quantity())).where(
-        ORDER_ROWS.c.account_id == intent.account_id,
-        ORDER_ROWS.c.broker == intent.broker,
-        ORDER_ROWS.c.symbol == intent.symbol,
-        ORDER_ROWS.c.exchange == intent.exchange.value,
-        ORDER_ROWS.c.product == intent.product.value,
-        ORDER_ROWS.c.side == side.value,
-        ORDER_ROWS.c.state.not_in(_FINAL),
+    orders = _same_line(intent, side).where(ORDER_ROWS.c.state.not_in(_FINAL))
+    heard = select(EVENTS.c.order_id).where(
+        EVENTS.c.account_id == intent.account_id,
+        EVENTS.c.seq > (since or 0),
+        EVENTS.c.broker == intent.broker,
     )
+    filled = _same_line(intent, side, ORDER_ROWS.c.filled).where(ORDER_ROWS.c.order_id.in_(heard))
     intents = select(func.sum(INTENTS.c.quantity)).where(
         *_in(intent, _WISHED if parked else _IN_FLIGHT),
         INTENTS.c.symbol == intent.symbol,
@@ -115,10 +117,23 @@ def committed(connection: Connection, intent: Intent, side: Side, *, parked: boo
         INTENTS.c.product == intent.product.value,
         INTENTS.c.side == side.value,
     )
-    working, waiting = connection.execute(
-        select(orders.scalar_subquery().label("working"), intents.scalar_subquery().label("waiting"))
-    ).one()
-    return _units(working) + _units(waiting)
+    parts = [orders, intents] if since is None else [orders, intents, filled]
+    counted = connection.execute(select(*(part.scalar_subquery() for part in parts))).one()
+    return sum(map(_units, counted), Decimal(0))
+
+
+def _same_line(
+    intent: Intent, side: Side, units: ColumnElement[Decimal] = ORDER_ROWS.c.quantity - ORDER_ROWS.c.filled
+) -> Select[Decimal]:
+    """Units of the orders of a side of the intent's instrument and product, where the intent goes."""
+    return select(func.sum(units, type_=Quantity())).where(
+        ORDER_ROWS.c.account_id == intent.account_id,
+        ORDER_ROWS.c.broker == intent.broker,
+        ORDER_ROWS.c.symbol == intent.symbol,
+        ORDER_ROWS.c.exchange == intent.exchange.value,
+        ORDER_ROWS.c.product == intent.product.value,
+        ORDER_ROWS.c.side == side.value,
+    )
 
 
 def _in(intent: Intent, states: Sequence[IntentState]) -> list[ColumnElement[bool]]:

@@ -6,6 +6,7 @@ A row is one intent. Its state moves only by conditional updates; only broker ev
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -357,15 +358,22 @@ def add_evidence(connection: Connection, intent_id: str, entry: dict[str, Any]) 
     connection.execute(query.values(evidence=INTENTS.c.evidence + line))
 
 
-def claimed(connection: Connection, account_id: int, broker: str) -> set[str]:
-    """Broker order ids that intents of this account are known to be."""
-    query = select(INTENTS.c.broker_order_id).where(
-        INTENTS.c.account_id == account_id,
-        INTENTS.c.broker == broker,
-        INTENTS.c.kind == IntentKind.PLACE.value,
-        INTENTS.c.broker_order_id.is_not(None),
-    )
-    return set(connection.execute(query).scalars())
+def claimed(connection: Connection, account_id: int, broker: str, order_ids: Iterable[str]) -> set[str]:
+    """Those of these broker order ids that intents of this account are known to be."""
+    found: set[str] = set()
+    wanted = sorted(order_ids)
+    for start in range(0, len(wanted), 500):
+        asked = {"of": account_id, "house": broker, "wanted": wanted[start : start + 500]}
+        found |= set(connection.execute(_CLAIMED, asked).scalars())
+    return found
+
+
+_CLAIMED = select(INTENTS.c.broker_order_id).where(
+    INTENTS.c.account_id == bindparam("of"),
+    INTENTS.c.broker_order_id.in_(bindparam("wanted", expanding=True)),
+    INTENTS.c.broker == bindparam("house", type_=String),
+    INTENTS.c.kind == IntentKind.PLACE.value,
+)
 
 
 def renamed(connection: Connection, account_id: int) -> dict[str, str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
+from database import events as event_rows
+from database.engine import Database
 from domain.clock import Clock
 from domain.errors import PlatformError
 from domain.model import OrderRequest, Side
@@ -16,6 +20,19 @@ from services.risk import Facts
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 60.0
+
+
+def with_news(
+    orders_store: Database, read: Callable[[Caller, OrderRequest], Facts]
+) -> Callable[[Caller, OrderRequest], Facts]:
+    """`read`, noting first which order news was known: what fills after that may not be in the position it reads."""
+
+    def noted(caller: Caller, request: OrderRequest) -> Facts:
+        with orders_store.read() as connection:
+            news = event_rows.last_seq(connection, caller.account.id)
+        return replace(read(caller, request), news=news)
+
+    return noted
 
 
 class FactReader:

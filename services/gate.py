@@ -41,6 +41,7 @@ from domain.model import (
 )
 from domain.money import on_grid
 from services.accounts import Caller
+from services.facts import with_news
 from services.new_intent import new_intent
 from services.risk import Facts, check_allowed, check_loss, check_size, check_value, needs_facts
 from services.slicing import check_freeze, slices
@@ -145,7 +146,7 @@ class Gate:
         """`read_facts` may raise; it is called only when a limit or a kill switch needs it, outside the transaction."""
         self._db = orders
         self._clock = clock
-        self._read_facts = read_facts
+        self._read_facts = with_news(orders, read_facts)
 
     def admit(
         self, caller: Caller, request: OrderRequest, instrument: Instrument, admission: Admission
@@ -428,9 +429,8 @@ def _shrinks(connection: Connection, intent: Intent, facts: Facts, replaces: Dec
     position = facts.position
     if position is None or position * intent.side.sign >= 0:
         return False
-    return gate_counts.committed(connection, intent, intent.side) - replaces + intent.quantity <= abs(
-        position
-    )
+    others = gate_counts.committed(connection, intent, intent.side, since=facts.news)
+    return others - replaces + intent.quantity <= abs(position)
 
 
 def _check_conversion(connection: Connection, intent: Intent, held: Decimal, looked_at: datetime) -> None:

@@ -201,7 +201,8 @@ class Reconciler:
         elif broker.manifest.limits.tag >= len(intent.id):
             verdict = _judge_tagged(intent, book)
         else:
-            taken = intent_rows.claimed(connection, intent.account_id, intent.broker)
+            fits = [order.order_id for order in book if _fits(intent, order)]
+            taken = intent_rows.claimed(connection, intent.account_id, intent.broker, fits)
             alike = [row for row in _unknown(connection, intent) if _same_terms(row, intent)]
             verdict = _judge_untagged(intent, book, taken, alike, enough=enough)
         if verdict.state is None and enough and (intent.sent_at or intent.created_at) < day_start(now):

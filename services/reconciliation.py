@@ -188,7 +188,8 @@ class Reconciliation:
         self, account: Account, book: list[Order], positions: list[Position], now: datetime
     ) -> Report:
         with self._db.read() as connection:
-            ours = intent_rows.claimed(connection, account.id, account.venue)
+            shown = [order.order_id for order in book]
+            ours = intent_rows.claimed(connection, account.id, account.venue, shown)
             fills = event_rows.net_fills(connection, account.id, account.venue, day_start(now))
             moved = conversion_rows.moved(connection, account.id, account.venue, day_start(now))
             fills |= {line: fills.get(line, Decimal(0)) + units for line, units in moved.items()}

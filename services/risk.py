@@ -19,11 +19,13 @@ class Facts:
     position    signed units of this instrument and product now
     last_price  rupees, of a fresh quote of the account's own feed
     day_pnl     rupees, realised today plus unrealised
+    news        the number of the account's newest order event before the position was read
     """
 
     position: Decimal | None = None
     last_price: Decimal | None = None
     day_pnl: Decimal | None = None
+    news: int | None = None
 
 
 def needs_facts(limits: Controls) -> bool:

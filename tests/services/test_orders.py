@@ -20,7 +20,7 @@ from domain.errors import (
 )
 from domain.model import Exchange, IntentState, OrderState, OrderType, Position, Product, Side
 from domain.outcomes import Refused, SessionExpired, Throttled
-from services.gate import Admission
+from services.gate import Admission, Gate
 from services.orders import OrderTerms
 from services.risk import Facts
 from services.settling import unseen
@@ -246,6 +246,28 @@ def test_the_kill_switch_lets_a_position_be_reduced_but_not_twice_over(world: Wo
     with pytest.raises(RiskRefused):
         world.orders.place(world.caller, buy(1, side=Side.SELL))
     assert len(world.script.sent) == 1
+
+
+def test_an_exit_that_fills_while_the_position_is_read_is_counted(world: World) -> None:
+    """Two exits at the same moment: the second saw the position before the first filled, and is admitted after."""
+    kill = Kill(account_id=controls.EVERY_ACCOUNT, engaged_at=NOW, engaged_by="asha", reason="test")
+    world.orders_db.write(lambda c: controls.engage(c, kill))
+    world.facts = Facts(position=Decimal(10))
+    first = world.orders.place(world.caller, buy(4, side=Side.SELL)).order_id
+    account = world.caller.account
+
+    def read(caller: object, request: object) -> Facts:
+        order = replace(world.script.orders[first], state=OrderState.COMPLETE, filled=Decimal(4))
+        world.updates.apply(account.id, account.venue, account.mode, [order], "t")
+        return Facts(position=Decimal(10))
+
+    world.gate = Gate(world.orders_db, world.clock, read)
+    world.orders._gate = world.gate
+    with pytest.raises(RiskRefused):
+        world.orders.place(world.caller, buy(10, side=Side.SELL))
+    world.gate = Gate(world.orders_db, world.clock, lambda *_: Facts(position=Decimal(6)))
+    world.orders._gate = world.gate
+    assert world.orders.place(world.caller, buy(6, side=Side.SELL)).state == "accepted"
 
 
 def test_more_than_the_rate_waits_in_line_and_nothing_overtakes(world: World) -> None:

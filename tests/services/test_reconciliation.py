@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from database import events as event_rows
 from database import intents as intent_rows
@@ -260,3 +261,25 @@ def test_the_book_of_another_day_does_not_prove_that_an_order_was_not_received(d
     with desk.orders_db.read() as connection:
         (intent,) = intent_rows.since(connection, desk.account.id, NOW)
     assert (intent.state, intent.code) == (IntentState.EXPIRED, "NOT_TOLD")
+
+
+def test_a_look_at_today_does_not_read_the_journal_of_all_days(desk: Desk) -> None:
+    ours = desk.orders.place(desk.caller, buy()).order_id
+    desk.someone_else_fills(5)
+    asked: list[tuple[str, object]] = []
+
+    def note(connection: object, cursor: object, statement: str, values: object, *rest: object) -> None:
+        if statement.startswith("SELECT intents.broker_order_id") and "told_id" not in statement:
+            asked.append((statement, values))
+
+    event.listen(desk.orders_db.engine, "before_cursor_execute", note)
+    report = desk.reconciliation.look(desk.account)
+    event.remove(desk.orders_db.engine, "before_cursor_execute", note)
+    assert report.external == ("X1",)
+    with desk.orders_db.read() as connection:
+        for statement, values in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()  # type: ignore[call-overload]
+            assert "ix_intents_broker_order (account_id=? AND broker_order_id=?)" in str(plan)
+        many = [ours, "X1", *(f"Y{number}" for number in range(1200))]
+        assert intent_rows.claimed(connection, desk.account.id, "scripted", many) == {ours}
+    assert asked
