@@ -14,7 +14,7 @@ from broker import catalog
 from broker.interface import BrokerSession
 from broker.stream import BrokerStream, StreamSinks, Want
 from domain.clock import Clock
-from domain.errors import NotFound, PlatformError, SessionOver
+from domain.errors import NotFound, SessionOver
 from domain.model import Exchange, Mode, Order
 from services.accounts import Accounts
 from services.instruments import Instruments
@@ -107,14 +107,11 @@ class BrokerFeeds:
         self._updates.apply(account_id, broker, Mode.LIVE, orders, "stream")
 
     def catch_up(self, feed: str) -> None:
-        """Read the book of a live account whose feed has come (back): what it missed is told as if it had not."""
+        """Read the book of a live account whose feed has come (back): what it missed is told as if it had not. Raises
+        PlatformError when it cannot be read."""
         broker, account_id = split(feed)
         account = replace(self._accounts.account(account_id), mode=Mode.LIVE)
-        try:
-            book = self._sessions.broker_for(account).fetch_orders()
-        except PlatformError as error:
-            log.warning("book not read after a reconnect feed=%s: %s", feed, error)
-            return
+        book = self._sessions.broker_for(account).fetch_orders()
         self._updates.apply(account_id, broker, Mode.LIVE, book, "reconnect")
 
 

@@ -41,19 +41,26 @@ class OrderPoller:
         self._sessions = sessions
         self._updates = updates
         self._turn = 0
+        self._failed: set[int] = set()
 
     def poll(self) -> int:
-        """One turn over all such accounts; returns how many events it made."""
+        """One turn over all such accounts; returns how many events it made. A book that could not be read or stored is
+        read again at the next turn, and holds up no other."""
         idle_too = self._turn % IDLE_EVERY == 0
         self._turn += 1
         made = 0
         for account in self._accounts():
             if account.mode is not Mode.LIVE or self._sessions.state(account).word not in ("ok", "expiring"):
                 continue
+            again = account.id in self._failed
+            self._failed.add(account.id)
             try:
-                made += self._poll(account, idle_too=idle_too)
+                made += self._poll(account, idle_too=idle_too or again)
+                self._failed.discard(account.id)
             except PlatformError as error:
                 log.warning("orders not polled account=%s: %s", account.id, error)
+            except Exception:
+                log.exception("order news not stored account=%s", account.id)
         return made
 
     def _poll(self, account: Account, *, idle_too: bool) -> int:

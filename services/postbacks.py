@@ -7,7 +7,8 @@ the order from the broker's own book, and that goes through the one door of brok
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,6 +25,11 @@ from services.sessions import SessionState
 
 log = logging.getLogger(__name__)
 
+PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between the tries to read the order of a postback; then the look of each minute finds it."""
+MOST = 500
+"""Orders that are tried again at once."""
+
 
 class Accounts(Protocol):
     def every_account(self) -> Iterable[Account]: ...
@@ -39,12 +45,21 @@ class Postbacks:
     """Of any broker that signs them."""
 
     def __init__(
-        self, orders: Database, accounts: Accounts, sessions: Sessions, updates: OrderUpdates
+        self,
+        orders: Database,
+        accounts: Accounts,
+        sessions: Sessions,
+        updates: OrderUpdates,
+        later: Callable[[float, Callable[[], None]], None] | None = None,
     ) -> None:
+        """`later(seconds, work)` does work after a while; None: on a timer's thread."""
         self._db = orders
         self._accounts = accounts
         self._sessions = sessions
         self._updates = updates
+        self._later = later or _later
+        self._lock = threading.Lock()
+        self._again: set[tuple[int, str]] = set()
 
     def take(self, broker: str, body: bytes) -> int:
         """Hear a postback; how many events it made.
@@ -77,16 +92,55 @@ class Postbacks:
         if known is not None and _as_told(known, told):
             return 0
         try:
-            order = self._sessions.broker_for(account).fetch_order(told.order_id)
+            made = self._read(account, told.order_id)
         except SessionOver as error:
             raise Unauthorized(str(error)) from error
+        if made is not None:
+            return made
+        with self._lock:
+            waits = (account.id, told.order_id) in self._again or len(self._again) >= MOST
+            if not waits:
+                self._again.add((account.id, told.order_id))
+        if not waits:
+            self._later(PAUSES[0], lambda: self._retry(account, told.order_id, PAUSES[1:]))
+        return 0
+
+    def _read(self, account: Account, order_id: str) -> int | None:
+        """Read the order as it is now and record what is new: how many events; None when either failed. Raises
+        SessionOver."""
+        try:
+            order = self._sessions.broker_for(account).fetch_order(order_id)
+            if order is None:
+                log.warning("postback about an order that the book does not show account=%s", account.id)
+                return None
+            return len(self._updates.apply(account.id, account.broker, Mode.LIVE, [order], "postback"))
+        except SessionOver:
+            raise
         except PlatformError as error:
-            log.warning("postback not followed account=%s order=%s: %s", account.id, told.order_id, error)
-            return 0
-        if order is None:
-            log.warning("postback about an order that the book does not show account=%s", account.id)
-            return 0
-        return len(self._updates.apply(account.id, account.broker, Mode.LIVE, [order], "postback"))
+            log.warning("postback not followed account=%s order=%s: %s", account.id, order_id, error)
+        except Exception:
+            log.exception("postback not followed account=%s order=%s", account.id, order_id)
+        return None
+
+    def _retry(self, account: Account, order_id: str, pauses: Sequence[float]) -> None:
+        """Read it again, as often as there are pauses. What is read then is newer than any postback before."""
+        over = False
+        try:
+            over = self._read(account, order_id) is not None
+        except SessionOver as error:
+            over = True
+            log.warning("postback not followed account=%s order=%s: %s", account.id, order_id, error)
+        if not over and pauses:
+            self._later(pauses[0], lambda: self._retry(account, order_id, pauses[1:]))
+            return
+        with self._lock:
+            self._again.discard((account.id, order_id))
+
+
+def _later(seconds: float, work: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.start()
 
 
 def senders() -> list[str]:

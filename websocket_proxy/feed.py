@@ -11,22 +11,24 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import zmq
 
-from domain.errors import SessionOver
+from domain.errors import PlatformError, SessionOver
 from domain.market import Tick
 from domain.model import Order
 from services.bus import Bus
 from services.tick_bus import LINGER, FeedState, TickPublisher
+from websocket_proxy.order_news import PAUSES, OrderNews
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _POLL: Final = 0.1
 _GATHER: Final = 0.02
-"""Seconds that wishes of listeners are gathered, and an account's order updates."""
+"""Seconds that wishes of listeners are gathered."""
 _LOOK: Final = 5.0
 
 
@@ -76,14 +78,13 @@ class Feeds(Protocol):
 class _Open:
     """One feed's present state."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: OrderNews) -> None:
+        self.news = news
         self.stream: Stream | None = None
         self.serial = 0
         self.market_open = True
         self.told = ""
         self.lock = asyncio.Lock()
-        self.recording = asyncio.Lock()
-        self.news: list[Order] = []
 
 
 class FeedHub:
@@ -97,12 +98,15 @@ class FeedHub:
         threads: Executor,
         linger: float = LINGER,
         look: float = _LOOK,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
-        """`sinks` makes what a stream tells things to; `look` is seconds between looks at logins."""
+        """`sinks` makes what a stream tells things to; `look` is seconds between looks at logins, `pauses` between the
+        tries to store order news or to read what was missed of it."""
         self._feeds = feeds
         self._sinks = sinks
         self._threads = threads
         self._look_every = look
+        self._pauses = pauses
         self._loop = asyncio.get_running_loop()
         self._publisher = TickPublisher(bus, lambda feed: ":" in feed, time.monotonic, linger)
         self._open: dict[str, _Open] = {}
@@ -158,7 +162,11 @@ class FeedHub:
     # -- one feed
     async def _settle(self, feed: str) -> None:
         """Make a feed what its login and its listeners ask for."""
-        known = self._open.setdefault(feed, _Open())
+        known = self._open.get(feed)
+        if known is None:
+            known = self._open[feed] = _Open(
+                OrderNews(feed, partial(self._run, self._feeds.apply, feed), self._pauses)
+            )
         async with known.lock:
             modes = self._publisher.wanted(feed)
             if not modes and feed not in self._always:
@@ -186,7 +194,7 @@ class FeedHub:
                 self._publisher.tick(feed, tick)
 
         def orders(found: Sequence[Order]) -> None:
-            self._spawn(self._record(feed, known, found))
+            self._spawn(known.news.add(found))
 
         sinks = self._sinks(ticks, orders, lambda state, words: self._tell(feed, known, state, words))
         known.serial = login.serial
@@ -202,22 +210,28 @@ class FeedHub:
         known.told = ""
         self._publisher.forget(_account(feed))
 
-    async def _record(self, feed: str, known: _Open, orders: Sequence[Order]) -> None:
-        """Store order updates in the order in which they came, what comes within _GATHER in one commit: the first is
-        usually news of an order whose own answer is just being written."""
-        known.news.extend(orders)
-        async with known.recording:
-            if known.news:
-                await asyncio.sleep(_GATHER)
-                news, known.news = known.news, []
-                await self._run(self._feeds.apply, feed, news)
-
     def _tell(self, feed: str, known: _Open, state: str, words: str) -> None:
         if known.told != state:
             known.told = state
             if state == "live":
-                self._spawn(self._run(self._feeds.catch_up, feed))
+                self._spawn(self._catch_up(feed))
             self._publisher.state(FeedState(feed, _account(feed), state, int(time.time() * 1000), words))
+
+    async def _catch_up(self, feed: str) -> None:
+        """Read what a feed missed that is back, again with longer pauses while that fails; in the end the look of each
+        minute finds it."""
+        for pause in (*self._pauses, None):
+            try:
+                await self._run(self._feeds.catch_up, feed)
+                return
+            except PlatformError as error:
+                log.warning("book not read after a reconnect feed=%s: %s", feed, error)
+                if isinstance(error, SessionOver):
+                    return
+            except Exception:
+                log.exception("book not kept after a reconnect feed=%s", feed)
+            if pause is not None:
+                await asyncio.sleep(pause)
 
     # -- inside
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

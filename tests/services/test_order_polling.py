@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from broker.manifest import Manifest
-from domain.model import Mode, OrderState
+from domain.model import Exchange, Mode, Order, OrderState, OrderType, Product, Side
 from services.order_polling import IDLE_EVERY, OrderPoller
 from services.sessions import SessionState
-from tests.services.order_world import MANIFEST, World, buy
+from tests.services.order_world import MANIFEST, NOW, World, buy
 
 
 class _Sessions:
@@ -68,3 +68,26 @@ def test_neither_a_pushing_broker_nor_an_ended_session_is_polled(
     placed = world.orders.place(world.caller, buy())
     _fill(world, placed.order_id)
     assert polled.poll() == 0
+
+
+def test_news_that_could_not_be_stored_is_read_at_the_next_turn(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    polled = poller(world)
+    polled.poll()  # idle: the book is not due for many turns
+    order = Order(
+        order_id="X1", symbol="RELIANCE", exchange=Exchange.NSE, side=Side.BUY, quantity=Decimal(5),
+        filled=Decimal(5), order_type=OrderType.MARKET, product=Product.INTRADAY, state=OrderState.COMPLETE,
+        placed_at=NOW, updated_at=NOW,
+    )  # fmt: skip
+    world.script.orders["X1"] = order
+    polled._turn = IDLE_EVERY
+    apply = world.updates.apply
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(world.updates, "apply", full)
+    assert polled.poll() == 0
+    monkeypatch.setattr(world.updates, "apply", apply)
+    assert polled.poll() == 1

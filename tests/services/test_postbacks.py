@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 
 from domain.errors import InvalidRequest, NotFound, NotSupported, Unauthorized
 from domain.model import Mode, OrderState
-from services.postbacks import Postbacks
+from services.postbacks import PAUSES, Postbacks
 from services.sessions import SessionState
 from tests.services.order_world import World, buy
 
@@ -30,12 +30,26 @@ class PostbackWorld(World):
         self.accounts.set_mode(caller, Mode.LIVE)
         self.caller = self.accounts.caller_of_user(self.user.id, account.id)
         self.word, self.reads = "ok", 0
-        self.postbacks = Postbacks(self.orders_db, self.accounts, self, self.updates)  # type: ignore[arg-type]
+        self.due: list[tuple[float, Callable[[], None]]] = []
+        self.postbacks = Postbacks(
+            self.orders_db,
+            self.accounts,
+            self,  # type: ignore[arg-type]
+            self.updates,
+            lambda seconds, work: self.due.append((seconds, work)),
+        )
         self.order_id = self.orders.place(self.caller, buy(10)).order_id
         known = self.script.orders[self.order_id]
         self.script.orders[self.order_id] = replace(
             known, state=OrderState.COMPLETE, status_word="COMPLETE", filled=Decimal(10)
         )
+
+    def later(self) -> float:
+        """What was put off is done; the seconds it was put off for."""
+        [(seconds, work)] = self.due
+        self.due.clear()
+        work()
+        return seconds
 
     def broker_for(self, account: object) -> object:
         self.reads += 1
@@ -126,3 +140,27 @@ def test_a_book_that_cannot_be_read_leaves_the_order_as_it_was(world: PostbackWo
     assert world.postbacks.take("zerodha", world.body()) == 0
     world.script.book_down = False
     assert world.postbacks.take("zerodha", world.body()) == 1
+
+
+def test_news_that_could_not_be_read_or_stored_is_tried_again_soon_and_not_for_ever(
+    world: PostbackWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.script.book_down = True
+    for _ in range(3):
+        assert world.postbacks.take("zerodha", world.body()) == 0
+    assert world.later() == 1  # once, however often the postback came
+    world.script.book_down = False
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.updates, "apply", full)
+        assert world.later() == 2
+    assert world.later() == 4
+    assert world.filled()[-1] == (OrderState.COMPLETE, 10)
+    assert world.due == []
+    world.script.orders.pop(world.order_id)
+    world.postbacks.take("zerodha", world.body(filled_quantity=9))
+    assert [world.later() for _ in PAUSES] == list(PAUSES)
+    assert world.due == []

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from domain.errors import SessionOver
+from domain.errors import BrokerUnavailable, SessionOver
 from domain.market import Tick
 from domain.model import Order
 from services.tick_bus import Bus, FeedState, TickSubscriber, Topic, runtime_dir
@@ -21,6 +21,7 @@ from websocket_proxy.feed import FeedHub
 from websocket_proxy.forwarder import Forwarder
 
 FEED = "zerodha:1"
+PAUSES = (0.01, 0.02, 0.04)
 TOPIC = Topic(FEED, 2, "NSE", "INFY")
 
 
@@ -64,6 +65,8 @@ class FakeFeeds:
         self.must_be_up: list[str] = []
         self.applied: list[Sequence[Any]] = []
         self.caught_up: list[str] = []
+        self.fails = 0
+        self.book_fails = 0
 
     def login(self, feed: str) -> Login:
         if feed not in self.logins:
@@ -85,9 +88,15 @@ class FakeFeeds:
 
     def apply(self, feed: str, orders: Sequence[Order]) -> None:
         time.sleep(0.01 if len(self.applied) == 0 else 0)
+        if self.fails:
+            self.fails -= 1
+            raise OSError("the disk is full")
         self.applied.append(orders)
 
     def catch_up(self, feed: str) -> None:
+        if self.book_fails:
+            self.book_fails -= 1
+            raise BrokerUnavailable("scripted", text="no answer")
         self.caught_up.append(feed)
 
 
@@ -99,7 +108,9 @@ class World:
         self.hub_bus, self.reader_bus = Bus(data_dir, "stream"), Bus(data_dir, "worker")
         self.threads = ThreadPoolExecutor(4)
         self.feeds = FakeFeeds()
-        self.hub = FeedHub(self.hub_bus, self.feeds, Sinks, self.threads, linger=0.1, look=0.05)
+        self.hub = FeedHub(
+            self.hub_bus, self.feeds, Sinks, self.threads, linger=0.1, look=0.05, pauses=PAUSES
+        )
         self.hub.start()
         self.reader = TickSubscriber(self.reader_bus)
         self.states = self.reader_bus.subscriber()
@@ -197,3 +208,19 @@ async def test_order_updates_keep_a_feed_up_and_are_stored_in_order(world: World
     assert len(world.feeds.applied) < 20  # what comes together is stored together
     world.feeds.must_be_up = []
     assert await world.until(lambda: not world.stream.running)
+
+
+async def test_order_news_that_could_not_be_stored_is_stored_soon_and_in_order(world: World) -> None:
+    world.feeds.must_be_up = [FEED]
+    assert await world.until(lambda: bool(world.feeds.streams))
+    world.feeds.fails = 3
+    for number in range(20):
+        world.stream.sinks.orders([number])  # type: ignore[list-item]
+    assert await world.until(lambda: sum(map(len, world.feeds.applied)) == 20)
+    assert [number for found in world.feeds.applied for number in found] == list(range(20))
+
+
+async def test_a_book_that_could_not_be_read_after_a_reconnect_is_read_soon(world: World) -> None:
+    world.feeds.book_fails = 2
+    world.feeds.must_be_up = [FEED]
+    assert await world.until(lambda: world.feeds.caught_up == [FEED])
