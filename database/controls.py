@@ -201,8 +201,9 @@ def engage(connection: Connection, kill: Kill) -> None:
         connection.execute(more.values(flatten=True, acted_at=None))
 
 
-def acted(connection: Connection, kill: Kill, report: str, now: datetime) -> None:
-    """Note that an engaged switch has done its work; not of one that was thrown anew or to do more meanwhile."""
+def acted(connection: Connection, kill: Kill, report: str, now: datetime | None) -> None:
+    """Note what an engaged switch did and when it had done its work, None while it has not; not of one that was thrown
+    anew or to do more meanwhile."""
     query = update(KILLS).where(
         KILLS.c.account_id == kill.account_id,
         KILLS.c.engaged_at == kill.engaged_at,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -31,6 +32,10 @@ __all__ = ["Kill", "KillSwitch"]
 
 log = logging.getLogger(__name__)
 
+FOLLOWED = timedelta(minutes=10)
+"""How long after a switch has done its work the ends of its exits are looked at."""
+TURNS = ("flatten", "flatten late")
+"""What is open when it acts, and what orders that had no answer then have opened since."""
 _ON_THEIR_WAY = (IntentState.SENDING, IntentState.UNKNOWN)
 
 
@@ -100,15 +105,26 @@ class KillSwitch:
     def act(self) -> None:
         """Do the work of every engaged switch that has not been done yet."""
         for kill in self.listed():
-            if kill.acted_at is not None:
+            if kill.acted_at is not None and not self._fell_short(kill):
                 continue
             lines: list[str] = []
             complete = True
             for account in self._held(kill):
                 complete = self._act_on(account, kill, lines) and complete
-            if complete:
-                now, report = self._clock.now(), "\n".join(lines)
-                self._db.write(lambda c, k=kill, r=report, n=now: control_rows.acted(c, k, r, n))  # type: ignore[misc]
+            report = "\n".join(lines)
+            now = self._clock.now() if complete else kill.acted_at
+            self._db.write(lambda c, k=kill, r=report, n=now: control_rows.acted(c, k, r, n))  # type: ignore[misc]
+
+    def _fell_short(self, kill: Kill) -> bool:
+        """Whether an exit of a switch that has done its work ended short since, and can be tried again."""
+        if not kill.flatten or kill.acted_at is None or self._clock.now() - kill.acted_at > FOLLOWED:
+            return False
+        return any(
+            self._sweeps.to_close(account.id, f"{_mark(kill, venue)}:{turn}")
+            for account in self._held(kill)
+            for venue in _venues(account)
+            for turn in TURNS
+        )
 
     def _act_on(self, account: Account, kill: Kill, lines: list[str]) -> bool:
         """Stop, cancel and close at every venue of an account; False while something is left to do."""
@@ -127,7 +143,7 @@ class KillSwitch:
     def _clear(self, caller: Caller, kill: Kill, lines: list[str]) -> bool:
         """Cancel and (flatten) close at one venue. Asked again it does only what was not done: every cancel and every
         exit has a key of its own."""
-        account, mark = caller.account, f"kill:{to_micros(kill.engaged_at)}:{caller.account.venue}"
+        account, mark = caller.account, _mark(kill, caller.account)
         before, after = self._asked(account, kill)
         spared = {known for intent in after for known in (intent.id, intent.broker_order_id)}
         swept = self._sweeps.cancel_each_once(
@@ -139,8 +155,8 @@ class KillSwitch:
         if kill.flatten:
             self._sweeps.await_end(caller, swept.done)
             late = any(intent.settled_at and intent.settled_at > kill.engaged_at for intent in before)
-            for turn in ["flatten"] + (["flatten late"] if late and not unanswered else []):
-                closed = self._sweeps.close_all(caller, "Kill switch", key=f"{mark}:{turn}")
+            for turn in TURNS if late and not unanswered else TURNS[:1]:
+                closed = self._sweeps.close_until_taken(caller, "Kill switch", f"{mark}:{turn}")
                 lines += _told(f"{account.name} ({account.venue}): closed", closed)
                 under_way += closed.under_way
         if unanswered:
@@ -185,6 +201,11 @@ def _venues(account: Account) -> list[Account]:
     if not account.is_paper:
         modes += [mode for mode in Mode if mode is not account.mode]
     return [replace(account, mode=mode) for mode in modes]
+
+
+def _mark(kill: Kill, venue: Account) -> str:
+    """What the keys of all it does at one venue begin with."""
+    return f"kill:{to_micros(kill.engaged_at)}:{venue.venue}"
 
 
 def _told(words: str, swept: Swept) -> list[str]:

@@ -15,13 +15,17 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Protocol
 
+from sqlalchemy import Connection
+
 from broker.interface import Broker
 from database import intents as intent_rows
 from database.engine import Database
+from database.intents import Intent
 from database.plans import Plan
+from database.trigger_orders import orders_of
 from domain.clock import Clock
 from domain.errors import BrokerUnavailable, OrderNotFound, PlatformError, Unavailable
-from domain.model import IntentKind, IntentState, Order, OrderRequest, Side
+from domain.model import IntentKind, IntentState, Order, OrderRequest, OrderState, Side
 from services.accounts import Account, Accounts, Caller
 from services.order_updates import OrderUpdates
 from services.orders import Orders, Placed
@@ -35,6 +39,13 @@ log = logging.getLogger(__name__)
 LENGTH = timedelta(minutes=5)
 """How long a sweep is taken up again after its sender died."""
 CANCEL, CLOSE = "cancelall", "closeall"
+PAUSES = (2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+"""Seconds at least between the tries to close what was not taken, or ended short."""
+TRIES = len(PAUSES) + 1
+
+
+Line = tuple[str, str, str]
+"""(symbol, exchange, product)"""
 
 
 class Sessions(Protocol):
@@ -110,8 +121,17 @@ class Sweeps:
         done = dict.fromkeys(name for swept in each for name in swept.done)
         return Swept(done=list(done), failed=failed, under_way=sum(swept.under_way for swept in each))
 
-    def close_all(self, caller: Caller, strategy: str = "", *, key: str = "", body_hash: str = "") -> Swept:
-        """Send a MARKET order against every open position, in pieces where the exchange freezes its size."""
+    def close_all(
+        self,
+        caller: Caller,
+        strategy: str = "",
+        *,
+        key: str = "",
+        body_hash: str = "",
+        only: Callable[[Line], bool] = lambda line: True,
+    ) -> Swept:
+        """Send a MARKET order against every open position that `only` takes, in pieces where the exchange freezes its
+        size."""
         if (earlier := self._book.earlier(caller.account.id, key, body_hash)) is not None:
             return self._report(earlier)
         held = self._sessions.broker_for(caller.account).fetch_positions()
@@ -126,10 +146,38 @@ class Sweeps:
                 reduce_only=True,
             )
             for position in held
-            if position.quantity
+            if position.quantity and only((position.symbol, position.exchange.value, position.product.value))
         ]
         request = {"legs": [{"name": leg.symbol, **write_leg(leg)} for leg in legs]}
         return self._begin(caller, CLOSE, request, key, body_hash, {})
+
+    def close_until_taken(self, caller: Caller, strategy: str, reason: str) -> Swept:
+        """Close all for those who ask again and again until it is done. A position whose exit was not taken, or ended
+        short, is closed again by what is held then: `TRIES` times for one `reason`, with longer pauses. What is to be
+        tried again counts as under way."""
+        account_id, now = caller.account.id, self._clock.now()
+        tries = self._book.of_reason(account_id, CLOSE, reason)
+        left = self._not_closed(tries[-1]) if tries else {}
+        if not tries:
+            self.close_all(caller, strategy, key=f"{reason}:1")
+        elif left and len(tries) < TRIES:
+            due = tries[-1].created_at + timedelta(seconds=PAUSES[len(tries) - 1])
+            if due <= now and not self._report(tries[-1]).under_way:
+                key = f"{reason}:{len(tries) + 1}"
+                self.close_all(caller, strategy, key=key, only=lambda line: line in left)
+        tries = self._book.of_reason(account_id, CLOSE, reason)
+        left = self._not_closed(tries[-1])
+        again = len(left) if len(tries) < TRIES else 0
+        words = "it is tried again" if again else "it is not tried again: close it by hand"
+        failed = [(line[0], f"{why} ({len(tries)} of {TRIES} tries; {words})") for line, why in left.items()]
+        names = [name for plan in tries for name in self._report(plan).done]
+        done = [name for name in dict.fromkeys(names) if name not in dict(failed)]
+        return Swept(done=done, failed=failed, under_way=self._report(tries[-1]).under_way + again)
+
+    def to_close(self, account_id: int, reason: str) -> bool:
+        """Whether `close_until_taken` has something left to try for a reason."""
+        tries = self._book.of_reason(account_id, CLOSE, reason)
+        return 0 < len(tries) < TRIES and bool(self._not_closed(tries[-1]))
 
     def await_end(self, caller: Caller, order_ids: Sequence[str]) -> None:
         """Record what the broker's book shows, again for a few seconds while one of these orders (told ids) works in
@@ -243,6 +291,23 @@ class Sweeps:
         except OrderNotFound:  # it left the queue unsent
             return refused("ORDER_NOT_FOUND", "It was not sent.")
 
+    def _not_closed(self, plan: Plan) -> dict[Line, str]:
+        """The positions whose exits were not taken, or are over and closed less than was sent; and why."""
+        told = self._book.told(plan)
+        left: dict[Line, str] = {}
+        for number, leg in enumerate(plan.request["legs"]):
+            placed = told.get(number)
+            if placed is None:
+                continue
+            why = placed.message
+            if placed.state in _DONE[CLOSE]:
+                with self._db.read() as connection:
+                    why = ended_short(connection, self._book.sent(plan, number))
+                if not why:
+                    continue
+            left[leg["symbol"], leg["exchange"], leg["product"]] = why
+        return left
+
     def _report(self, plan: Plan) -> Swept:
         told = self._book.told(plan)
         done, failed = [], []
@@ -256,6 +321,31 @@ class Sweeps:
                 failed.append((leg["name"], placed.message))
         under_way = len(plan.request["legs"]) - len(told)
         return Swept(done=done, failed=failed, under_way=under_way)
+
+
+def ended_short(connection: Connection, intents: Sequence[Intent]) -> str:
+    """Why orders that are over filled less than they were sent for; "" while one is not over, where all is filled, and
+    where somebody cancelled the rest."""
+    orders = orders_of(connection, intents)
+    why = ""
+    for intent in intents:
+        order = orders.get(intent.id)
+        if order is None:
+            if intent.state not in (IntentState.REFUSED, IntentState.EXPIRED):
+                return ""
+            why = why or intent.words or intent.code
+        elif not order.state.is_final:
+            return ""
+        elif order.filled < intent.quantity:
+            asked = intent_rows.about(connection, intent.account_id, order.order_id)
+            if order.state is OrderState.CANCELLED and any(one.kind is IntentKind.CANCEL for one in asked):
+                return ""
+            why = (
+                why
+                or order.reason
+                or f"{order.filled:f} of {intent.quantity:f} filled, then {order.state.lower()}"
+            )
+    return why
 
 
 _DONE = {CANCEL: ("accepted",), CLOSE: ("accepted", "pending", "queued", "none")}

@@ -12,7 +12,9 @@ import pytest
 from database import controls as control_rows
 from database import intents as intent_rows
 from domain.model import IntentState, Mode, OrderState, OrderType, PlaceOrder, Side
+from domain.outcomes import Refused
 from services.gate import Admission
+from services.sweeps import TRIES
 from tests.services.order_world import buy
 from tests.services.test_kill_and_audit import SafetyWorld
 
@@ -119,3 +121,75 @@ def test_a_switch_that_was_thrown_anew_is_not_taken_for_done_by_the_old_ones_end
     with world.orders_db.read() as connection:
         kill = control_rows.killed(connection, account_id)
     assert kill is not None and kill.acted_at is None
+
+
+def _refused() -> Refused:
+    return Refused("RMS", "margin shortfall")
+
+
+def test_an_exit_that_the_broker_refuses_is_tried_again_by_what_is_held_then(world: SafetyWorld) -> None:
+    world.hold(30)
+    world.script.answers = [_refused]
+    kill = world.kill.engage(world.caller, flatten=True)
+    assert kill.acted_at is None
+    assert "RELIANCE: margin shortfall (1 of 8 tries; it is tried again)" in kill.report
+    world.clock.move(1)
+    world.kill.act()
+    assert _exits(world) == [30]  # its pause is not over
+    world.hold(12)  # somebody closed a part of it by hand
+    world.clock.move(2)
+    world.kill.act()
+    world.switch().act()
+    assert _exits(world) == [30, 12]
+    [kill] = world.kill.listed()
+    assert kill.acted_at is not None and "closed 1" in kill.report
+
+
+def test_what_is_flat_by_the_next_try_is_left_alone(world: SafetyWorld) -> None:
+    world.hold(30)
+    world.script.answers = [_refused]
+    world.kill.engage(world.caller, flatten=True)
+    world.hold(0)
+    world.clock.move(3)
+    world.kill.act()
+    assert _exits(world) == [30]
+    assert world.kill.listed()[0].acted_at is not None
+
+
+def test_an_exit_that_is_always_refused_is_given_up_visibly(world: SafetyWorld) -> None:
+    world.hold(30)
+    world.script.answers = [_refused] * 50
+    world.kill.engage(world.caller, flatten=True)
+    for _ in range(40):
+        world.clock.move(31)
+        world.kill.act()
+    assert _exits(world) == [30] * TRIES
+    [kill] = world.kill.listed()
+    assert kill.acted_at is not None
+    assert "8 of 8 tries; it is not tried again: close it by hand" in kill.report
+
+
+def test_an_exit_that_the_exchange_rejects_after_it_was_taken_is_tried_again(world: SafetyWorld) -> None:
+    world.hold(30)
+    assert world.kill.engage(world.caller, flatten=True).acted_at is not None
+    world.settle("B1", OrderState.REJECTED)
+    world.clock.move(3)
+    world.kill.act()
+    world.clock.move(3)
+    world.kill.act()
+    assert _exits(world) == [30, 30]
+    world.settle("B2", OrderState.COMPLETE)
+    world.hold(0)
+    world.clock.move(60)
+    world.kill.act()
+    assert _exits(world) == [30, 30]
+
+
+def test_an_exit_that_somebody_cancels_is_not_sent_again(world: SafetyWorld) -> None:
+    world.hold(30)
+    world.kill.engage(world.caller, flatten=True)
+    world.orders.cancel(world.caller, "B1")
+    world.settle("B1", OrderState.CANCELLED)
+    world.clock.move(60)
+    world.kill.act()
+    assert _exits(world) == [30]
