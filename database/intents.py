@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     Column,
     ColumnElement,
@@ -368,10 +369,11 @@ def claimed(connection: Connection, account_id: int, broker: str, order_ids: Ite
     return found
 
 
+_HOUSE: BindParameter[str] = bindparam("house")
 _CLAIMED = select(INTENTS.c.broker_order_id).where(
     INTENTS.c.account_id == bindparam("of"),
     INTENTS.c.broker_order_id.in_(bindparam("wanted", expanding=True)),
-    INTENTS.c.broker == bindparam("house", type_=String),
+    INTENTS.c.broker == _HOUSE,
     INTENTS.c.kind == IntentKind.PLACE.value,
 )
 
