@@ -32,6 +32,7 @@ from services.orders import Orders
 from services.sessions import Sessions
 from services.tick_bus import TickSubscriber, Topic
 from services.trigger_arming import TriggerArming
+from services.trigger_endings import TriggerEndings
 from services.trigger_fires import TriggerFires
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class TriggerEngine:
         self._fires = fires
         self._tell = tell
         self._arming = TriggerArming(orders_store, clock, orders, market_data, fires.caller)
+        self._endings = TriggerEndings(orders_store, clock, fires.positions, fires.caller, tell)
         self._watches: dict[Key, Watch] = {}
         self._version: object = None
         self._trails: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
@@ -230,6 +232,7 @@ class TriggerEngine:
             self.refresh,
             self._fires.resume,
             self._fires.follow,
+            self._endings.end_closed,
             self._ask_snapshot,
             self._read_silent,
             self._keep_trails,

@@ -74,7 +74,7 @@ class TriggerFires:
         self._clock = clock
         self._accounts = accounts
         self._plans = plans
-        self._positions = positions
+        self.positions = positions
         self._tell = tell
         self._waits: dict[str, _Wait] = {}
         self._unlisted: dict[str, tuple[float, int]] = {}
@@ -149,7 +149,7 @@ class TriggerFires:
         """Units of the position that this exit may close: never more than is open, nor than is left of what it guards,
         never the other way. None while that cannot be told: other exits are at it, or no book lists the position."""
         caller = self.caller(trigger)
-        held = self._positions.closable(caller, trigger.symbol, trigger.exchange, trigger.product)
+        held = self.positions.closable(caller, trigger.symbol, trigger.exchange, trigger.product)
         if held is None:
             return self._not_listed(trigger)
         self._unlisted.pop(trigger.id, None)
