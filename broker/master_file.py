@@ -20,6 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
+import orjson
+
 from domain.masters import DamagedMaster
 
 MAX_BYTES = 320 * 2**20
@@ -177,12 +179,12 @@ def _array(text: IO[str]) -> Iterator[Any]:
     buffer = text.read(_CHUNK).lstrip("\ufeff \t\r\n")
     if not buffer.startswith("["):
         raise DamagedMaster("the file is not a JSON array" if buffer else "the file is empty")
-    at, wanted, ended = _skip(buffer, 1), _CHUNK // 4, False
+    at, wanted, ended, one_by_one = _skip(buffer, 1), _CHUNK // 4, False, 0
     while True:
         while len(buffer) - at < wanted and not ended:
             piece = text.read(_CHUNK)
             ended = not piece
-            buffer = buffer[at:] + piece
+            buffer, one_by_one = buffer[at:] + piece, one_by_one - at
             at = _skip(buffer, 0)
         if at >= len(buffer):
             raise DamagedMaster("the array has no end")
@@ -190,6 +192,12 @@ def _array(text: IO[str]) -> Iterator[Any]:
             if buffer[at + 1 :].strip() or text.read(1).strip():
                 raise DamagedMaster("something follows the array's end")
             return
+        if at >= one_by_one:
+            one_by_one = buffer.rfind("}") + 1
+            if many := _many(buffer[at:one_by_one]):
+                yield from many
+                at, wanted = _skip(buffer, one_by_one), _CHUNK // 4
+                continue
         try:
             item, at = decoder.raw_decode(buffer, at)
         except json.JSONDecodeError:
@@ -199,6 +207,14 @@ def _array(text: IO[str]) -> Iterator[Any]:
             continue
         yield item
         at, wanted = _skip(buffer, at), _CHUNK // 4
+
+
+def _many(items: str) -> list[Any]:
+    """Many items at once, [] where the text is not cut between two items or is wrong somewhere."""
+    try:
+        return cast(list[Any], orjson.loads(f"[{items}]"))
+    except orjson.JSONDecodeError:
+        return []
 
 
 def _skip(buffer: str, at: int) -> int:
