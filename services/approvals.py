@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from database import controls as control_rows
 from database import intents as intent_rows
 from database import plans as plan_rows
 from database.approvals import APPROVED, LAPSED, REJECTED, Approval
+from database.controls import Kill
 from database.engine import Database
 from domain.clock import Clock
 from domain.errors import InvalidRequest, NotFound, PlatformError, RiskRefused
@@ -24,7 +26,7 @@ from services.audit import Audit
 from services.order_plans import OrderPlans
 from services.orders import Orders
 from services.parked_gtts import ParkedGtts
-from services.plan_book import YOUNG, PlanBook, sender
+from services.plan_book import YOUNG, PlanBook, read_leg, sender
 from services.smart_orders import SmartOrders
 
 log = logging.getLogger(__name__)
@@ -83,7 +85,8 @@ class Approvals:
         if approval.intent_id is not None:
             decided = self._approve_order(caller, approval, approval.intent_id, now)
         else:
-            decided = self._db.write(lambda c: self._approve_plan(c, caller, approval, now))
+            closes = self._only_closes(caller, approval)
+            decided = self._db.write(lambda c: self._approve_plan(c, caller, approval, now, closes=closes))
         if not decided:
             raise InvalidRequest("It was decided already.", "id")
         self._audit.note(caller, "approval.approve", {"kind": approval.kind}, str(approval_id))
@@ -133,11 +136,34 @@ class Approvals:
 
         return self._orders.approve(caller, intent_id, decide)
 
+    def _only_closes(self, caller: Caller, approval: Approval) -> bool:
+        """Whether a kill switch is on that every leg of a plan is let through by. Raises RiskRefused where it lets one
+        not."""
+        if self._killed(caller) is None or approval.plan_id is None:
+            return False
+        plan = self._book.plan(caller.account.id, approval.plan_id)
+        if plan.kind == "gtt":
+            return False
+        asker = sender(plan, self._accounts)
+        legs = [read_leg(leg) for leg in plan.request["legs"]]
+        if plan.kind == "smart":
+            legs = self._smart.needed(asker, legs[0], Decimal(plan.request["target"]))
+        for leg in legs:
+            self._orders.weigh(asker, leg)
+        return True
+
+    def _killed(self, caller: Caller) -> Kill | None:
+        with self._db.read() as connection:
+            return control_rows.killed(connection, caller.account.id)
+
     def _approve_plan(
-        self, connection: Connection, caller: Caller, approval: Approval, now: datetime
+        self, connection: Connection, caller: Caller, approval: Approval, now: datetime, *, closes: bool
     ) -> bool:
-        """Let a plan run; the gate weighs its legs as they are sent."""
-        if control_rows.killed(connection, caller.account.id) is not None:
+        """Let a plan run; the gate weighs its legs as they are sent.
+
+        closes  under a kill switch it was found to close only
+        """
+        if not closes and control_rows.killed(connection, caller.account.id) is not None:
             raise RiskRefused("kill_switch", "The kill switch is on: nothing is approved.")
         decided = self._decided(connection, caller, approval, now)
         if decided and approval.plan_id is not None:

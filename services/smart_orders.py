@@ -186,6 +186,12 @@ class SmartOrders:
             now, left = self._clock.now(), expected
             self._db.write(lambda c: plan_rows.free_target(c, line, holder, left, now))
 
+    def needed(self, caller: Caller, request: OrderRequest, target: Decimal) -> list[OrderRequest]:
+        """What would bring the position of now to a target: one order, or none. Raises what reading it raises."""
+        current = self._positions.open_quantity(caller, request.symbol, request.exchange, request.product)
+        order = difference(request, target, current)
+        return [] if isinstance(order, str) else [order]
+
     # -- inside
     def _move(self, step: _Step, before: Target) -> tuple[Placed, Decimal | None]:
         """The order that makes the difference, and the position it leaves where that is known."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRequest, RiskRefused, SessionOver
-from domain.model import OrderType, Side
+from domain.model import OrderState, OrderType, Side
 from services.risk import Facts
 from tests.services.order_world import buy
 from tests.services.test_kill_and_audit import SafetyWorld
@@ -114,3 +114,27 @@ def test_an_exit_whose_position_is_gone_is_approved_as_an_entry(world: SafetyWor
     world.facts = Facts(position=Decimal(0), day_pnl=Decimal(-2000))
     with pytest.raises(RiskRefused):
         world.approvals.approve(world.caller, leave)
+
+
+def test_a_plan_that_only_closes_is_approved_while_the_kill_switch_is_on(world: SafetyWorld) -> None:
+    to_flat = world.smart.place(world.caller, buy(0), Decimal(0)).approval_id
+    to_more = world.smart.place(world.caller, buy(0), Decimal(50)).approval_id
+    mixed = world.plans.basket(world.caller, [buy(5, side=Side.SELL), buy(5)]).approval_id
+    closing = world.plans.basket(world.caller, [buy(10, side=Side.SELL), buy(5, side=Side.SELL)]).approval_id
+    assert to_flat and to_more and mixed and closing
+    world.clock.move(1)
+    world.kill.engage(world.caller)
+    world.hold(30)
+    for entering in (to_more, mixed):
+        with pytest.raises(RiskRefused, match="kill switch"):
+            world.approvals.approve(world.caller, entering)
+    assert world.script.sent == []
+    world.approvals.approve(world.caller, closing)
+    assert [int(one.quantity) for one in world.script.sent] == [10, 5]  # type: ignore[union-attr]
+    for order_id in ("B1", "B2"):
+        world.settle(order_id, OrderState.COMPLETE)
+    world.hold(15)
+    world.approvals.approve(world.caller, to_flat)
+    assert [int(one.quantity) for one in world.script.sent] == [10, 5, 15]  # type: ignore[union-attr]
+    assert {one.side for one in world.script.sent} == {Side.SELL}  # type: ignore[union-attr]
+    assert world.approvals.waiting(world.caller) == 2
