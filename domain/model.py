@@ -389,7 +389,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """Settled (or settling) delivery shares. `settles_on` None when settled."""
+    """Settled (or settling) delivery shares. `settles_on` None when settled; `sold_today` is what `quantity` counts no
+    more because it was sold today, where the broker says so."""
 
     symbol: str
     exchange: Exchange
@@ -398,6 +399,7 @@ class Holding:
     last_price: float | None = None
     settles_on: date | None = None
     product: Product = Product.DELIVERY
+    sold_today: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

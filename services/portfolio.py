@@ -83,7 +83,15 @@ class Portfolio:
         ]
         if product is Product.DELIVERY and "holdings" in broker.manifest.can.reads:
             shares = broker.fetch_holdings()
-            listed += [row.quantity for row in shares if (row.symbol, row.exchange) == (symbol, exchange)]
+            mine = [row for row in shares if (row.symbol, row.exchange) == (symbol, exchange)]
+            sold = -sum(listed, Decimal(0))
+            listed += [row.quantity for row in mine]
+            # A sale of today stands among the positions: a holding that is less by it already would count it twice.
+            listed += (
+                [min(max(sold, Decimal(0)), sum((row.sold_today for row in mine), Decimal(0)))]
+                if mine
+                else []
+            )
         return sum(listed, Decimal(0)) if listed else None
 
     def holdings(self, caller: Caller) -> list[Holding]:

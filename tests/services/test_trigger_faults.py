@@ -462,6 +462,10 @@ def test_shares_held_beside_the_position_can_be_closed_and_no_line_is_no_zero(wo
     world.script.hold(RELIANCE, Product.INTRADAY, 0)
     assert portfolio.closable(world.caller, *line, Product.DELIVERY) == 6
     assert portfolio.closable(world.caller, *line, Product.INTRADAY) == 0
+    shares[:] = [replace(shares[0], quantity=Decimal(6), sold_today=Decimal(4))]  # less today's sale already
+    assert portfolio.closable(world.caller, *line, Product.DELIVERY) == 6
+    world.script.hold(RELIANCE, Product.DELIVERY, 4)
+    assert portfolio.closable(world.caller, *line, Product.DELIVERY) == 6
 
 
 def test_the_same_is_told_once_in_twelve_hours(world: TriggerWorld) -> None:

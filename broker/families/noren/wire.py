@@ -265,11 +265,13 @@ def parse_holding(
         return fields.maybe_decimal(row, name) or Decimal(0)
 
     whole = sum((pot(name) for name in parts), max(pot("npoadqty"), pot("dpqty")))
+    gone = sum((pot(name) for name in less), Decimal(0))
     return model.Holding(
         symbol=symbol,
         exchange=exchange,
-        quantity=whole - sum((pot(name) for name in less), Decimal(0)),
+        quantity=whole - gone,
         average_price=fields.decimal(row, "upldprc"),
+        sold_today=gone,
     )
 
 
