@@ -101,6 +101,11 @@ def _limits(manifest: Manifest) -> tuple[str, ...]:
 
 def _notes(manifest: Manifest) -> str:
     lines = [f"**{manifest.title}**: {' '.join(manifest.notes)}"]
+    if manifest.login.data_session:
+        lines.append(
+            "Market data has a session of its own: when that ends it is opened again from the kept keys by itself, "
+            "once in ten minutes at most."
+        )
     if manifest.can.protect:
         lines.append("Order types marked * go as limits at a protected price.")
     return " ".join(lines) + "\n"

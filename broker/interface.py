@@ -80,6 +80,15 @@ def _nobody_listens() -> None:
     """What a broker calls when its session is over, until somebody wants to know."""
 
 
+RenewData = Callable[[Mapping[str, str]], dict[str, str] | None]
+"""The tokens that were refused for market data -> those to go on with, once; None when there are none to be had."""
+
+
+def nobody_renews(refused: Mapping[str, str]) -> dict[str, str] | None:
+    """Market data that is over stays over, until somebody can log in for it."""
+    return None
+
+
 class Broker:
     """A broker, for one session. See the module docstring for what may be raised."""
 
@@ -97,6 +106,7 @@ class Broker:
         self.session = session
         self.find = find
         self.on_over: Callable[[], None] = _nobody_listens
+        self.renew_data: RenewData = nobody_renews
         self.clock = clock
 
     # -- login
@@ -116,6 +126,11 @@ class Broker:
         Raises LoginFailed with the broker's words, BrokerUnavailable when it was not reached.
         """
         raise NotSupported(f"{cls.manifest.title} has no login")
+
+    @classmethod
+    def log_in_data(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> dict[str, str]:
+        """Open the market data's own session anew from the stored fields; the tokens to replace. Raises as `log_in`."""
+        raise NotSupported(f"{cls.manifest.title} has one session for orders and market data")
 
     def log_out(self) -> None:
         """End the session at the broker, as far as it offers that. Never raises for a session already over."""

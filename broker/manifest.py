@@ -34,6 +34,7 @@ class Login:
     callback  the redirect's query names that may hold the code; the value goes to `log_in` under ask's name
     expires_at  "HH:MM" IST of the daily logout, "" when sessions do not end daily
     key_format  how other installs pack several fields into BROKER_API_KEY, e.g. "user_id:::api_key"
+    data_session  market data has a session of its own, which `log_in_data` opens from the kept fields alone
     """
 
     kind: str = "none"
@@ -42,6 +43,7 @@ class Login:
     callback: tuple[str, ...] = ()
     expires_at: str = ""
     key_format: str = "api_key"
+    data_session: bool = False
 
     def complete(self, values: Mapping[str, str]) -> dict[str, str]:
         """Stored fields and what came back, with the code under its own name whatever the redirect called it.
@@ -235,6 +237,7 @@ def _login(login: dict[str, object]) -> Login:
         callback=tuple(str(c) for c in _list(login, "callback")),
         expires_at=str(login.get("expires_at", "")),
         key_format=str(login.get("key_format", "api_key")),
+        data_session=bool(login.get("data_session", False)),
     )
 
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from broker.interface import BrokerSession, InstrumentLookup
+from broker.interface import BrokerSession, InstrumentLookup, RenewData, nobody_renews
 from broker.manifest import Manifest
 from broker.stream_line import Line
 from domain.clock import Clock
@@ -63,6 +63,8 @@ class BrokerStream:
                               socket, and is logged). It may call `line.confirmed(keys)` for acknowledged
                               subscriptions (a tick confirms by itself) and `self.on_orders(orders)`.
     on_connected(line)        a new socket: forget what partial updates had built up for this line.
+    on_refused()              a socket's login was refused: get other tokens where that is possible. It may block
+                              nothing; the next try is soon after it.
     build_heartbeat()         the application's own heartbeat, sent each `heartbeat_every` seconds (0: none).
 
     silence        seconds without one received byte after which a socket is dead; 0 when the broker may be quiet
@@ -112,6 +114,7 @@ class BrokerStream:
         self.lines: list[Line] = []
         self.overflow: set[tuple[str, str]] = set()
         self.refusals = 0
+        self.renew_data: RenewData = nobody_renews
         self._home: dict[tuple[str, str], Line] = {}
         self._told = ""
         self._settling: set[asyncio.Task[None]] = set()
@@ -210,6 +213,9 @@ class BrokerStream:
 
     def on_connected(self, line: Line) -> None:
         """Called for each new socket, before anything is sent."""
+
+    async def on_refused(self) -> None:
+        """Called for each refused login, before the next try."""
 
     # -- inside
     def _room(self) -> Line | None:

@@ -133,6 +133,7 @@ class Line:
                 self.stream.refusals += 1
                 self._set("connecting", str(refusal))
                 log.warning("broker login refused feed=%s attempt=%s", self.stream.feed, self.stream.refusals)
+                await self.stream.on_refused()
             except (OSError, TimeoutError, websockets.WebSocketException) as error:
                 self._set("connecting", f"{type(error).__name__}: {error}")
                 log.warning("broker socket lost feed=%s cause=%s", self.stream.feed, self.words)

@@ -77,6 +77,16 @@ def open_session(
     return int(connection.execute(query.returning(BROKER_SESSIONS.c.serial)).scalar_one())
 
 
+def replace_tokens(connection: Connection, account_id: int, serial: int, tokens_cipher: str) -> bool:
+    """Keep other tokens of that very login; False when it was ended or replaced."""
+    query = update(BROKER_SESSIONS).where(
+        BROKER_SESSIONS.c.account_id == account_id,
+        BROKER_SESSIONS.c.serial == serial,
+        BROKER_SESSIONS.c.ended_at.is_(None),
+    )
+    return connection.execute(query.values(tokens_cipher=tokens_cipher)).rowcount == 1
+
+
 def end(connection: Connection, account_id: int, serial: int, now: datetime) -> bool:
     """End that very login; False when it was ended or replaced already."""
     query = update(BROKER_SESSIONS).where(

@@ -64,6 +64,22 @@ def until(connection: Connection, name: str) -> datetime | None:
     return connection.execute(select(LEASES.c.until).where(LEASES.c.name == name)).scalar()
 
 
+def holder(connection: Connection, name: str) -> str:
+    """Who holds a lease, or held it last; "" when nobody ever took it, or when it rests."""
+    return connection.execute(select(LEASES.c.holder).where(LEASES.c.name == name)).scalar() or ""
+
+
+def rest(connection: Connection, name: str, token: int, until: datetime) -> None:
+    """End the holder's work but keep the lease from everybody until then."""
+    query = update(LEASES).where(LEASES.c.name == name, LEASES.c.token == token)
+    connection.execute(query.values(holder="", until=until))
+
+
+def free(connection: Connection, name: str, now: datetime) -> None:
+    """Let anybody take a lease at once, whoever holds it."""
+    connection.execute(update(LEASES).where(LEASES.c.name == name).values(holder="", until=now))
+
+
 def give_back(connection: Connection, name: str, token: int, now: datetime) -> None:
     """End the lease now, so that a successor need not wait."""
     query = update(LEASES).where(LEASES.c.name == name, LEASES.c.token == token)

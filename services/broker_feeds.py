@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from broker import catalog
 from broker.interface import BrokerSession
@@ -67,12 +68,15 @@ class BrokerFeeds:
         self, feed: str, login: FeedLogin, sinks: StreamSinks, is_open: Callable[[], bool]
     ) -> BrokerStream:
         """A stream on this login, not started yet. Raises SessionOver for a broker without a feed."""
-        broker, _ = split(feed)
+        broker, account_id = split(feed)
         stream = catalog.load(broker).stream
         if stream is None:
             raise SessionOver("This broker has no feed.")
         find = self._instruments.lookup(broker)
-        return stream(feed, login.session, find, self._clock, sinks, is_open)
+        opened = stream(feed, login.session, find, self._clock, sinks, is_open)
+        account = self._accounts.account(account_id)
+        opened.renew_data = partial(self._sessions.renew_data, account)
+        return opened
 
     def wants(self, feed: str, modes: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], Want]:
         """(exchange, symbol) -> mode as instruments of the broker's own master; unknown ones are left out."""

@@ -23,6 +23,7 @@ from domain.clock import IST, Clock
 from domain.errors import InvalidRequest, NotSupported, SessionOver
 from domain.model import Mode
 from services.accounts import Account
+from services.data_logins import DataLogins
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Sessions:
         self._make_paper = paper
         self._changed = changed
         self._counted = counted
+        self._data_logins = DataLogins(platform, clock)
         self._lock = threading.Lock()
         self._rows = threading.local()
         self._kept: dict[tuple[str, int], tuple[int, Broker]] = {}
@@ -154,6 +156,7 @@ class Sessions:
                 expires_at=expires_at,
             )
         )
+        self._data_logins.forget(account.id)
         log.info("broker login account=%s broker=%s", account.id, account.broker)
         self._changed(account.id)
         return self.state(account)
@@ -164,7 +167,9 @@ class Sessions:
         if row is None or row.ended_at is not None:
             return
         if _word(row, self._clock.now()) != "expired":
-            self._live(account).log_out()
+            broker = self._live(account)
+            broker.session = self._session(account, row)
+            broker.log_out()
         self.ended(account, row.serial)
 
     def ended(self, account: Account, serial: int | None = None) -> None:
@@ -174,6 +179,31 @@ class Sessions:
             now = self._clock.now()
             if self._db.write(lambda c: session_rows.end(c, account.id, row.serial, now)):
                 self._changed(account.id)
+
+    def renew_data(self, account: Account, refused: Mapping[str, str]) -> dict[str, str] | None:
+        """The tokens to go on with after these were refused for market data: those that another thread or process got
+        meanwhile, else those of one new login by the saved fields. None when there are none to be had."""
+
+        def present() -> dict[str, str]:
+            return self._session(account, self._open(account)).tokens
+
+        def others() -> dict[str, str] | None:
+            tokens = present()
+            return None if tokens == refused else tokens
+
+        def log_in() -> dict[str, str]:
+            row = self._open(account)
+            fresh = catalog.load(account.broker).log_in_data(
+                self._credentials(account.id), row.urls, self._clock
+            )
+            sealed = self._vault.seal(json.dumps(self._session(account, row).tokens | fresh))
+            self._db.write(lambda c: session_rows.replace_tokens(c, account.id, row.serial, sealed))
+            return present()
+
+        try:
+            return self._data_logins.once(account.id, others, log_in)
+        except SessionOver:
+            return None
 
     def live_session(self, account: Account) -> tuple[int, BrokerSession]:
         """(serial, session) of the present login, for a feed. Raises SessionOver."""
@@ -202,6 +232,7 @@ class Sessions:
                 return kept[1]
             broker = catalog.load(account.broker)(session, partial(self._find, account.broker), self._clock)  # type: ignore[arg-type]
             broker.on_over = partial(self.ended, account, serial)
+            broker.renew_data = partial(self.renew_data, account)
             self._kept[key] = (serial, broker)
         if kept is not None:
             kept[1].close()

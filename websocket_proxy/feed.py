@@ -81,7 +81,7 @@ class _Open:
     def __init__(self, news: OrderNews) -> None:
         self.news = news
         self.stream: Stream | None = None
-        self.serial = 0
+        self.login: Any = None
         self.market_open = True
         self.told = ""
         self.lock = asyncio.Lock()
@@ -181,8 +181,8 @@ class FeedHub:
             known.market_open = await self._run(self._feeds.is_open, feed)
             if known.stream is None:
                 await self._begin(feed, known, login)
-            elif login.serial != known.serial:
-                known.serial = login.serial
+            elif login != known.login:
+                known.login = login
                 await known.stream.renew(login.session)
             wants = await self._run(self._feeds.wants, feed, modes)
             if known.stream is not None:
@@ -197,7 +197,7 @@ class FeedHub:
             self._spawn(known.news.add(found))
 
         sinks = self._sinks(ticks, orders, lambda state, words: self._tell(feed, known, state, words))
-        known.serial = login.serial
+        known.login = login
         known.stream = await self._run(self._feeds.open, feed, login, sinks, lambda: known.market_open)
         known.stream.start()
         log.info("feed opened feed=%s", feed)

@@ -341,9 +341,11 @@ class Simulator:
         """What may be spent from now on, rupees."""
         self.call(lambda: self.exchange.set_funds(self.user, Decimal(str(amount))))
 
-    def expire_tokens(self) -> None:
-        """Every open session ends; logging in again works."""
+    def expire_tokens(self, of: str = "") -> None:
+        """Every open session ends, or with `of` those at one service ("market"); logging in again works."""
+        kept = {token: owner for token, owner in self.tokens.items() if of and owner != of}
         self.call(self.tokens.clear)
+        self.call(lambda: self.tokens.update(kept))
 
     def ws_close(self, code: int = 1000) -> None:
         """Close every socket; 1006 drops the connections without a close frame."""

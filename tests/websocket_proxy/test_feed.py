@@ -198,6 +198,14 @@ async def test_a_new_login_is_taken_over_by_the_running_feed(world: World) -> No
     assert len(world.feeds.streams) == 1
 
 
+async def test_other_tokens_of_the_same_login_reach_the_running_feed(world: World) -> None:
+    """Another process logged in for market data: the open socket belongs to the session that this ended."""
+    world.reader.want(TOPIC)
+    assert await world.wanted({("NSE", "INFY"): 2})
+    world.feeds.logins[FEED] = Login(1, "s2")
+    assert await world.until(lambda: world.stream.sessions == ["s1", "s2"])
+
+
 async def test_order_updates_keep_a_feed_up_and_are_stored_in_order(world: World) -> None:
     world.feeds.must_be_up = [FEED]
     assert await world.until(lambda: bool(world.feeds.streams))

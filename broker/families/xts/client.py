@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -36,9 +36,14 @@ from domain.outcomes import Accepted, Outcome
 
 Opening = Callable[..., Tokens]
 DEPTH, INTEREST = 1502, 1510
+Result = TypeVar("Result")
 _TOKENS = {"rest": "access_token", "market": "market_token"}
 _DAILY = "D"
 _REFUSED = frozenset({"400", "404"})
+
+
+class _MarketSessionOver(BrokerError):
+    """The market data service does not take its token any more."""
 
 
 class XtsBroker(RestBroker):
@@ -67,6 +72,10 @@ class XtsBroker(RestBroker):
     @classmethod
     def log_in(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> Tokens:
         return cls.opening(cls.manifest, values, {**cls.manifest.urls, **urls}, clock)
+
+    @classmethod
+    def log_in_data(cls, values: Mapping[str, str], urls: Mapping[str, str], clock: Clock) -> dict[str, str]:
+        return login.market_tokens(cls.manifest, values, {**cls.manifest.urls, **urls}, clock)
 
     def log_out(self) -> None:
         self.tell(self._call("logout", "DELETE", "user/session"))
@@ -106,9 +115,8 @@ class XtsBroker(RestBroker):
         raise self._error(code, told, words or f"HTTP {reply.status}", reply)
 
     def _error(self, code: str, told: str, words: str, reply: Reply) -> BrokerError | SessionOver:
-        """Codes of sessions are used in two ways by the houses, so words come first."""
         name = self.manifest.name
-        if "invalid token" in told or "token expired" in told or reply.status == 401:
+        if wire.refuses_token(told, reply.status):
             return SessionOver(words)
         if code == "e-apirl-0004" or "rate limit" in told or "too many" in told:
             return RateLimited(name, code, words, reply.retry_after)
@@ -124,10 +132,23 @@ class XtsBroker(RestBroker):
         """Market data has a session of its own, which any other login with its keys ends. Orders go on without it."""
         if call.url.startswith(self.url("market")):
             name, title = self.manifest.name, self.manifest.title
-            return BrokerError(
+            return _MarketSessionOver(
                 name, text=f"{title}'s market data session has ended ({over}). Log in again for prices."
             )
         return super().refused_token(call, over)
+
+    def read(self, call: Call, parse: Callable[[object], Result]) -> Result:
+        """Where the market data session has ended, it is opened again and the call repeated, once."""
+        try:
+            return super().read(call, parse)
+        except _MarketSessionOver:
+            refused = {**self.session.tokens, "market_token": call.headers["authorization"]}
+            fresh = self.renew_data(refused)
+            if fresh is None:
+                raise
+        self.session = replace(self.session, tokens=fresh)
+        headers = {**call.headers, "authorization": fresh["market_token"]}
+        return super().read(replace(call, headers=headers), parse)
 
     def parse_order_id(self, payload: object) -> str:
         return wire.order_id(fields.row(payload))

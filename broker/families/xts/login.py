@@ -60,19 +60,20 @@ def _tokens(manifest: Manifest, values: Words, urls: Words, opened: Row, clock: 
             f"This is a dealer's login at {manifest.title}. A dealer's orders must name the client whom they are for, "
             "which cannot be done here: use the app keys of the client's own login."
         )
-    asked = {"appKey": values["api_key_market"], "secretKey": values["api_secret_market"], "source": SOURCE}
-    market = _session(manifest, f"{urls['market']}/auth/login", asked, clock)
     user = str(opened["userID"])
-    return Tokens(
-        user_id=user,
-        values={
-            "user_id": user,
-            "access_token": str(opened["token"]),
-            "market_user_id": str(market["userID"]),
-            "market_token": str(market["token"]),
-        },
-        expires_at=session_end(manifest, clock),
-    )
+    kept = {"user_id": user, "access_token": str(opened["token"])}
+    kept |= market_tokens(manifest, values, urls, clock)
+    return Tokens(user_id=user, values=kept, expires_at=session_end(manifest, clock))
+
+
+def market_tokens(manifest: Manifest, values: Words, urls: Words, clock: Clock) -> dict[str, str]:
+    """A session at the market data service, which ends the one that its keys opened before."""
+    key, secret = values.get("api_key_market"), values.get("api_secret_market")
+    if not key or not secret:
+        raise LoginFailed("the keys for market data are missing")
+    asked = {"appKey": key, "secretKey": secret, "source": SOURCE}
+    opened = _session(manifest, f"{urls['market']}/auth/login", asked, clock)
+    return {"market_user_id": str(opened["userID"]), "market_token": str(opened["token"])}
 
 
 def _session(manifest: Manifest, url: str, asked: Mapping[str, str], clock: Clock) -> Row:

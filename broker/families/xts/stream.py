@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
@@ -85,8 +86,27 @@ class XtsStream(XtsSocket):
         self._orders.start()
 
     async def renew(self, session: BrokerSession) -> None:
-        await self._orders.renew(session)
+        """The order service's socket is left alone where the market data's session alone is new."""
+        if _order_login(session) != _order_login(self.session):
+            await self._orders.renew(session)
         await super().renew(session)
+
+    # -- a session of its own
+    async def on_refused(self) -> None:
+        session = await self._renewed(self.session.tokens)
+        if session is not None:
+            self.session, self.refusals = session, 0
+
+    async def _log_in_again(self, refused: Mapping[str, str]) -> None:
+        """After a refused call: a socket that is still open belongs to the session that ended."""
+        session = await self._renewed(refused) if refused == self.session.tokens else None
+        if session is not None:
+            await self.renew(session)
+
+    async def _renewed(self, refused: Mapping[str, str]) -> BrokerSession | None:
+        """The session with market data tokens that were not refused; None when there are none to be had."""
+        fresh = await asyncio.to_thread(self.renew_data, refused)
+        return None if fresh is None else replace(self.session, tokens=fresh)
 
     # -- the socket
     def url(self) -> str:
@@ -173,7 +193,8 @@ class XtsStream(XtsSocket):
     async def _ask(self, method: str, route: str, body: dict[str, object]) -> Row | None:
         """The result of a call; None when it failed, which the line's own watch makes good by asking again."""
         base = self.session.urls.get("feed") or self.manifest.urls["feed"]
-        token = self.session.tokens["market_token"]
+        tokens = self.session.tokens
+        token = tokens["market_token"]
         call = Call(
             op=route,
             method=method,
@@ -182,7 +203,8 @@ class XtsStream(XtsSocket):
             body=orjson.dumps(body),
         )
         try:
-            answer = fields.row((await asyncio.to_thread(self._http.send, call)).json())
+            reply = await asyncio.to_thread(self._http.send, call)
+            answer = fields.row(reply.json())
         except (Paced, NotSent, NoAnswer, ValueError) as error:
             log.warning("feed=%s %s failed: %s", self.feed, route, type(error).__name__)
             return None
@@ -191,6 +213,8 @@ class XtsStream(XtsSocket):
             result = answer.get("result")
             return result if isinstance(result, dict) else {}
         log.warning("feed=%s %s refused: %s", self.feed, route, words.replace(token, "…")[:200])
+        if wire.refuses_token(words.lower(), reply.status):
+            self._keep(asyncio.create_task(self._log_in_again(tokens)))
         return None
 
     # -- binary packets
@@ -218,6 +242,11 @@ class XtsStream(XtsSocket):
 
 def _not_told(state: str, words: str) -> None:
     """The feed's state is that of its prices: without the order socket the order book is read."""
+
+
+def _order_login(session: BrokerSession) -> tuple[object, ...]:
+    """What the order service's socket is opened with."""
+    return session.urls, *(session.tokens.get(name) for name in ("user_id", "access_token"))
 
 
 def _object(payload: object) -> Row:

@@ -167,6 +167,11 @@ def words(answer: Row) -> str:
     return f"{told}: {', '.join(named)}" if named else told
 
 
+def refuses_token(told: str, status: int) -> bool:
+    """Whether a failure, its words in lower case, is the end of a session. Houses use its codes in two ways."""
+    return "invalid token" in told or "token expired" in told or status == 401
+
+
 def order_id(row: Row) -> str:
     """An AppOrderID, which some rows carry as 1110016421.0."""
     number = fields.decimal(row, "AppOrderID")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
-from domain.errors import LoginFailed, SessionOver
-from domain.outcomes import SessionExpired
+from domain.errors import BrokerError, LoginFailed, NotSupported, SessionOver
+from domain.outcomes import Accepted, SessionExpired
 from tests.broker.contract.world import World
 
 pytestmark = pytest.mark.usefixtures("wire")
@@ -94,3 +95,41 @@ def test_logging_out_ends_the_session(world: World) -> None:
     if not world.simulator.tokens:
         with pytest.raises(SessionOver):
             world.broker.fetch_orders()
+
+
+def test_market_data_with_a_session_of_its_own_is_logged_in_again_once(world: World) -> None:
+    """Whoever asks at that moment waits for the one login; orders never notice."""
+    if not world.manifest.login.data_session:
+        with pytest.raises(NotSupported):
+            world.cls.log_in_data(world.simulator.credentials, world.simulator.urls, world.clock)
+        return
+    over: list[str] = []
+    world.broker.on_over = lambda: over.append("over")
+    world.simulator.expire_tokens("market")
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: world.broker.fetch_quotes([world.instrument()]), range(8)))
+    assert all(quotes[0] is not None and quotes[0].last_price > 0 for quotes in found)
+    assert world.sent("login") == 1
+    assert world.broker.fetch_depth(world.instrument()).bids
+    assert world.sent("login") == 1 and not over
+    assert isinstance(world.broker.place(world.request()), Accepted)
+
+
+def test_market_data_refused_again_is_not_logged_in_again(world: World) -> None:
+    if not world.manifest.login.data_session:
+        pytest.skip("one session for all")
+    world.simulator.faults([{"match": "quotes", "action": "expired"}])
+    with pytest.raises(BrokerError, match="market data session has ended"):
+        world.broker.fetch_quotes([world.instrument()])
+    assert world.sent("login") == 1 and world.sent("quotes") == 2
+
+
+def test_market_data_that_nobody_logs_in_again_says_so_and_leaves_orders_alone(world: World) -> None:
+    if not world.manifest.login.data_session:
+        pytest.skip("one session for all")
+    world.broker.renew_data = lambda refused: None
+    world.simulator.expire_tokens("market")
+    with pytest.raises(BrokerError, match="market data session has ended"):
+        world.broker.fetch_quotes([world.instrument()])
+    assert world.sent("login") == 0
+    assert isinstance(world.broker.place(world.request()), Accepted)

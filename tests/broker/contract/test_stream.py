@@ -163,6 +163,31 @@ async def test_refused_tokens_end_as_expired(world: World) -> None:
         await feed.until(lambda: feed.states[-1] == "expired")
 
 
+async def test_prices_with_a_session_of_their_own_come_back_by_themselves(world: World) -> None:
+    if not world.manifest.login.data_session:
+        pytest.skip("one session for all")
+    one, other = world.instrument(), world.instrument(symbol="TCS")
+    async with world.stream() as feed:
+        feed.stream.renew_data = world.renew_data
+        feed.want((one, StreamMode.QUOTE))
+        await feed.until(lambda: feed.ticks)
+        world.simulator.requests.clear()
+        world.simulator.expire_tokens("market")
+        world.simulator.ws_close(1006)
+        await feed.until(lambda: world.sent("subscribe"))
+        await feed.until(lambda: feed.states[-1] == "live")
+        world.tick(one, 1556)
+        await feed.tick_of(one, 1556)
+        assert world.sent("login") == 1 and "expired" not in feed.states
+
+        world.simulator.expire_tokens("market")
+        feed.want((one, StreamMode.QUOTE), (other, StreamMode.QUOTE))
+        await feed.until(lambda: other.symbol in {tick.symbol for tick in feed.ticks})
+        world.tick(one, 1557)
+        await feed.tick_of(one, 1557)
+        assert world.sent("login") == 2 and "expired" not in feed.states
+
+
 async def test_new_tokens_go_on_without_a_gap(world: World) -> None:
     one = world.instrument()
     async with world.stream() as feed:

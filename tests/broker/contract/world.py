@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -51,6 +52,7 @@ class World:
         self.simulator.strict = True
         self.simulator.start()
         self.tokens = self.log_in()
+        self._renewing = threading.Lock()
         self.instruments: dict[tuple[Exchange, str], Instrument] = {}
         self._by_broker: dict[tuple[str, str], Instrument] = {}
         self.broker: Broker = self.connect(self.tokens)
@@ -65,7 +67,17 @@ class World:
         return self.cls.log_in({**self.simulator.credentials, **changed}, self.simulator.urls, self.clock)
 
     def connect(self, tokens: Tokens) -> Broker:
-        return self.cls(self.session(tokens), self.find, self.clock)
+        broker = self.cls(self.session(tokens), self.find, self.clock)
+        broker.renew_data = self.renew_data
+        return broker
+
+    def renew_data(self, refused: Mapping[str, str]) -> dict[str, str] | None:
+        """As the platform does (`services/sessions.py`), without its rest between two logins."""
+        with self._renewing:
+            if refused == self.tokens.values:
+                fresh = self.cls.log_in_data(self.simulator.credentials, self.simulator.urls, self.clock)
+                self.tokens = replace(self.tokens, values={**refused, **fresh})
+            return self.tokens.values
 
     def session(self, tokens: Tokens | None = None) -> BrokerSession:
         values = (tokens or self.tokens).values

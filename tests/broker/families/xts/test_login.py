@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-import requests
 
-from domain.errors import BrokerError, LoginFailed
-from domain.outcomes import Accepted
+from domain.errors import LoginFailed
 from tests.broker.contract.world import World
 
 
@@ -42,20 +40,6 @@ def test_a_used_access_token_opens_nothing_again() -> None:
             world.log_in()
     finally:
         world.close()
-
-
-def test_the_end_of_the_market_session_leaves_orders_alone(world: World) -> None:
-    """Another program that logs in with the market keys must not take away the way out of a position."""
-    assert world.broker.fetch_quotes([world.instrument()])[0] is not None
-    over: list[str] = []
-    world.broker.on_over = lambda: over.append("over")
-    market = {name: world.simulator.credentials[f"{name}_market"] for name in ("api_key", "api_secret")}
-    asked = {"appKey": market["api_key"], "secretKey": market["api_secret"], "source": "WebAPI"}
-    requests.post(world.simulator.urls["market"] + "/auth/login", json=asked, timeout=5)
-    with pytest.raises(BrokerError, match="market data session has ended"):
-        world.broker.fetch_quotes([world.instrument()])
-    assert not over
-    assert isinstance(world.broker.place(world.request()), Accepted)
 
 
 @pytest.mark.parametrize("broker", ["iifl", "compositedge", "rmoney"])
