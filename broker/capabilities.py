@@ -94,6 +94,8 @@ def _limits(manifest: Manifest) -> tuple[str, ...]:
     calls = [f"{kind} {rate:g}/s" for kind, rate in limits.requests.items()]
     calls += [f"{kind} {rate:g}/min" for kind, rate in limits.per_minute.items()]
     sizes = [f"{limits.quotes_per_call} quotes a call", f"tag of {limits.tag}"]
+    if limits.quotes_by_stream:
+        sizes.append(f"{limits.quotes_by_stream} quotes a stream")
     if limits.symbols_per_socket:
         sizes.append(f"{limits.symbols_per_socket} symbols a socket, {limits.sockets} sockets")
     return manifest.name, _words(calls), ", ".join(sizes)

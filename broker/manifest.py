@@ -113,6 +113,7 @@ class Limits:
     requests   calls a second by endpoint class ("orders", "quotes", "candles", "default")
     per_minute calls a minute by endpoint class
     book_lag   seconds an accepted order may be absent from the order book
+    quotes_by_stream  instruments whose quotes one short stream brings, where calls bring one each; 0: calls alone
     tag        longest client_order_id the broker carries; 0 means it carries none
     """
 
@@ -121,6 +122,7 @@ class Limits:
     symbols_per_socket: int = 0
     sockets: int = 1
     quotes_per_call: int = 1
+    quotes_by_stream: int = 0
     candles_per_call: int = 0
     book_lag: float = 2.0
     tag: int = 0

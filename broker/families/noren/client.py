@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,10 +15,10 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from broker import fields
-from broker.families.noren import instruments, login, wire
-from broker.families.noren.stream import NorenStream
+from broker.families.noren import instruments, login, snapshots, wire
+from broker.families.noren.stream import NorenStream, key_of
 from broker.http import Call, Reply
-from broker.interface import Tokens
+from broker.interface import BrokerSession, InstrumentLookup, Tokens
 from broker.protection import protected_leg
 from broker.sequence import RestBroker
 from domain import market, model
@@ -27,8 +29,13 @@ from domain.masters import BadRow
 from domain.model import Instrument
 from domain.outcomes import Outcome
 
+log = logging.getLogger(__name__)
+
 EVERY_ROUTE = frozenset({"*"})
 _DAILY = "EOD"
+_FEW = 4
+"""Quotes that are asked for one by one, also where a stream brings many."""
+_TURN = 5.0
 _SESSION_OVER = re.compile(
     r"session (key|token|id|expired|invalid|timed?.?out|not found)|(invalid|expired|no) session"
 )
@@ -58,6 +65,10 @@ class NorenBroker(RestBroker):
     place_extra: ClassVar[Mapping[str, str]] = {}
     masters: ModuleType = instruments
     stream = NorenStream
+
+    def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
+        super().__init__(session, find, clock)
+        self._streaming = threading.Lock()
 
     # -- login
     @classmethod
@@ -236,6 +247,35 @@ class NorenBroker(RestBroker):
         (one,) = instruments
         row = fields.row(payload or {})
         return [wire.parse_quote(row, one, self.clock.now()) if row.get("lp") else None]
+
+    def _fetch_quotes(self, instruments: Sequence[Instrument]) -> list[market.Quote | None]:
+        """Many come by one stream where the manifest says so; what that did not bring is asked for one by one."""
+        most = self.manifest.limits.quotes_by_stream
+        if not most or len(instruments) <= _FEW:
+            return super()._fetch_quotes(instruments)
+        found: dict[str, market.Quote | None] = {}
+        for start in range(0, len(instruments), most):
+            found |= self._streamed(instruments[start : start + most])
+        left = [one for one in instruments if key_of(one) not in found]
+        found |= zip(map(key_of, left), super()._fetch_quotes(left), strict=True)
+        return [found[key_of(one)] for one in instruments]
+
+    def _streamed(self, instruments: Sequence[Instrument]) -> dict[str, market.Quote | None]:
+        """By `key_of`, those that a stream brought and that can be read. One stream at a time."""
+        if not self._streaming.acquire(timeout=_TURN):
+            return {}
+        try:
+            rows = snapshots.collect(self.url("stream"), self.session, instruments, self.clock)
+        finally:
+            self._streaming.release()
+        found = {}
+        for one in instruments:
+            if (row := rows.get(key_of(one))) is not None:
+                try:
+                    (found[key_of(one)],) = self.parse_quotes(row, [one])
+                except ValueError as error:
+                    log.warning("a quote of the stream is unreadable: %s", error)
+        return found
 
     def _fetch_depth(self, instrument: Instrument) -> market.Depth:
         def parse(payload: object) -> market.Depth:

@@ -7,7 +7,7 @@ it has heard, by exchange and token; a token alone is unique on one exchange onl
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -50,14 +50,7 @@ class NorenStream(BrokerStream):
         self._heard[line.number] = {}
 
     def build_login(self) -> Iterable[Frame]:
-        tokens = self.session.tokens
-        yield _frame(
-            t="a",
-            uid=tokens["user_id"],
-            actid=tokens["account_id"],
-            source="API",
-            accesstoken=tokens["access_token"],
-        )
+        yield login_frame(self.session.tokens)
 
     def build_welcome(self, line: Line) -> Iterable[Frame]:
         if line.number == 0:
@@ -67,15 +60,15 @@ class NorenStream(BrokerStream):
         return _frame(t="h")
 
     def build_subscribe(self, wants: Sequence[Want]) -> Iterable[Frame]:
-        self._known.update((_key(want.instrument), want.instrument) for want in wants)
-        return _by_depth(wants, "t", "d")
+        self._known.update((key_of(want.instrument), want.instrument) for want in wants)
+        return subscription(wants, "t", "d")
 
     def build_unsubscribe(self, wants: Sequence[Want]) -> Iterable[Frame]:
         """What was heard goes too: wanted again, or in a lower mode, an instrument begins with its next whole frame."""
         for heard in self._heard.values():
             for want in wants:
-                heard.pop(_key(want.instrument), None)
-        return _by_depth(wants, "u", "ud")
+                heard.pop(key_of(want.instrument), None)
+        return subscription(wants, "u", "ud")
 
     def parse(self, frame: Frame, line: Line) -> list[Tick]:
         told = fields.row(orjson.loads(frame))
@@ -113,6 +106,11 @@ class NorenStream(BrokerStream):
         """Some rows come without an exchange: the one instrument of that token, when there is just one."""
         keys = [key for key in self._known if key.endswith(f"|{token}")]
         return keys[0] if len(keys) == 1 else ""
+
+
+def login_frame(tokens: Mapping[str, str]) -> str:
+    user, account, token = (tokens[name] for name in ("user_id", "account_id", "access_token"))
+    return _frame(t="a", uid=user, actid=account, source="API", accesstoken=token)
 
 
 def _tick(one: Instrument, heard: dict[str, float], deep: bool, now: int) -> Tick:
@@ -154,14 +152,15 @@ def _levels(heard: dict[str, float], side: str) -> tuple[DepthLevel, ...]:
     )
 
 
-def _by_depth(wants: Sequence[Want], touchline: str, depth: str) -> Iterable[Frame]:
+def subscription(wants: Sequence[Want], touchline: str, depth: str) -> Iterable[str]:
     for kind, deep in ((touchline, False), (depth, True)):
-        keys = [_key(want.instrument) for want in wants if (want.mode == StreamMode.DEPTH) is deep]
+        keys = [key_of(want.instrument) for want in wants if (want.mode == StreamMode.DEPTH) is deep]
         if keys:
             yield _frame(t=kind, k="#".join(keys))
 
 
-def _key(instrument: Instrument) -> str:
+def key_of(instrument: Instrument) -> str:
+    """How frames name an instrument; a token alone is not enough."""
     return f"{instrument.broker_exchange}|{instrument.broker_token}"
 
 

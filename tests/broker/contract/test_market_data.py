@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from broker import catalog
 from broker.paper.market import day_start
 from domain.errors import NotSupported
 from domain.model import QUOTE_ONLY, Exchange, InstrumentKind
@@ -40,6 +41,19 @@ def test_a_quote_shows_the_day(world: World, exchange: Exchange) -> None:
 def test_many_quotes_come_in_the_order_asked(world: World) -> None:
     asked = list(world.instruments.values())
     quotes = world.broker.fetch_quotes(asked)
+    assert [quote.symbol if quote else None for quote in quotes] == [one.symbol for one in asked]
+
+
+@pytest.mark.reads("quotes")
+def test_a_screenful_of_quotes_fits_the_declared_rates(world: World) -> None:
+    """Without the haste of these tests: an option chain's worth of quotes is not more than the broker lets us ask."""
+    unhurried = catalog.load(world.name)(world.session(), world.find, world.clock)
+    asked = list(world.instruments.values()) * 2
+    assert len(asked) > 60
+    try:
+        quotes = unhurried.fetch_quotes(asked)
+    finally:
+        unhurried.close()
     assert [quote.symbol if quote else None for quote in quotes] == [one.symbol for one in asked]
 
 
