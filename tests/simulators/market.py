@@ -115,9 +115,9 @@ class HandMarket:
         if interval == "D":
             starts = [int(datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp()) for d in days]
         else:
-            step = int(interval[:-1]) * (60 if interval.endswith("h") else 1)
+            step = int(interval[:-1]) * {"h": 3600, "m": 60, "s": 1}[interval[-1]]
             opens = [int(datetime(d.year, d.month, d.day, tzinfo=IST).timestamp()) for d in days]
-            starts = [at + minute * 60 for at in opens for minute in range(_OPENS, _CLOSES, step)]
+            starts = [at + second for at in opens for second in range(_OPENS * 60, _CLOSES * 60, step)]
         return [self._bar(instrument, interval, at) for at in starts if at <= now]
 
     def _bar(self, instrument: Instrument, interval: str, at: int) -> Candle:

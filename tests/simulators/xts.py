@@ -19,7 +19,7 @@ from tests.simulators.transport import Answer, Request
 from tests.simulators.xts_socket import XtsSocket
 
 Data = dict[str, object]
-INTERVALS = {"60": "1m", "120": "2m", "180": "3m", "300": "5m", "600": "10m", "900": "15m", "1800": "30m",
+INTERVALS = {"1": "1s", "60": "1m", "120": "2m", "180": "3m", "300": "5m", "600": "10m", "900": "15m", "1800": "30m",
              "3600": "1h", "D": "D"}  # fmt: skip
 BINARY, JSON = "apibinarymarketdata", "apimarketdata"
 FOUR = ("NSECM", "BSECM", "NSEFO", "BSEFO")
