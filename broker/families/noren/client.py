@@ -214,6 +214,8 @@ class NorenBroker(RestBroker):
         if not self.pnl_from_positions:
             return funds
         rows = self._fetch_positions()
+        if any(row.realised is None or row.unrealised is None for row in rows):
+            raise BadResponse(self.manifest.name, text="a position does not say its profit")
         booked = sum((row.realised or Decimal(0) for row in rows), Decimal(0))
         open_now = sum((row.unrealised or Decimal(0) for row in rows), Decimal(0))
         return replace(funds, realised=booked, unrealised=open_now)
