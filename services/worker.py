@@ -33,6 +33,7 @@ from services.outside import VitalSign
 from services.paper_pump import PaperPump
 from services.platform import Platform, build_platform
 from services.send_queue import SendQueue
+from services.session_watch import SessionWatch
 from services.strategy_wiring import build_keeper, ports
 from services.trigger_wiring import build_trigger_engine
 
@@ -65,6 +66,9 @@ class Worker:
         )
         self.poller = OrderPoller(
             platform.databases["orders"], platform.accounts.every_account, platform.sessions, platform.updates
+        )
+        self.session_watch = SessionWatch(
+            platform.accounts.every_account, platform.sessions, platform.tell_account
         )
         self.pump = PaperPump(platform.accounts, platform.sessions, platform.updates)
         self.scheduler = BackgroundScheduler(
@@ -123,6 +127,7 @@ class Worker:
         every(2.0, "order stages", self.stages.collect)
         every(2.0, "kill switch", self.platform.kill_switch.act)
         every(5.0, "broker login from .env", self.platform.env_import.look)
+        every(10.0, "broker logins", self.session_watch.look)
         every(10.0, "approvals", self.platform.approvals.lapse_overdue)
         every(2.0, "masters", self.platform.contract_sync.sync)
         every(5.0, "square-off", self.platform.signals.square_off)
