@@ -161,6 +161,7 @@ def positions() -> str | BaseResponse:
     )
     if _wants_csv():
         return csv_answer("positions", _POSITION_COLUMNS, listing.all)
+    convertible: Read[set[tuple[str, str, str]]] = attempt(lambda: _convertible(made), set())
     panel, way = request.args.get("part") == "panel", request.args.get("group", "")
     return render_template(
         "books/positions_panel.html" if panel else "books/positions.html",
@@ -172,7 +173,7 @@ def positions() -> str | BaseResponse:
         way=way,
         ways=WAYS,
         form_key=new_form_key(),
-        convertible=attempt(lambda: _convertible(made), set()).value,
+        convertible=convertible.value,
         converting=browser().journal.converting(here),
         whole=grouped(made, "")[0],
         funds=attempt(lambda: platform().portfolio.funds(here), None),

@@ -11,10 +11,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import browser, caller, pages, platform
 from blueprints.books import name_of, row_of
-from blueprints.filters import inr, units
+from blueprints.filters import units
 from blueprints.forms import EXIT_FIELDS, body_hash, exits_of, new_form_key, number, order_request, word
 from blueprints.problems import back_to, is_script, problem_of, say
 from domain.errors import InvalidRequest, PlatformError
+from domain.figures import inr
 from domain.model import Instrument, Order, OrderRequest, OrderType, Side
 from services.gate import Admission
 from services.orders import OrderTerms, Placed

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from blueprints.access import caller, platform
-from blueprints.problems import attempt
+from blueprints.problems import Read, attempt
+from domain.model import Trade
 
 if TYPE_CHECKING:
     from blueprints.books import PositionRow
@@ -64,7 +65,8 @@ def _head(row: PositionRow, way: str, strategies: dict[tuple[str, str, str], set
 def _strategies() -> dict[tuple[str, str, str], set[str]]:
     """Who traded what today: the names that fills carry, "Manual" for none."""
     found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for fill in attempt(lambda: platform().portfolio.trades(caller()), []).value:
+    fills: Read[list[Trade]] = attempt(lambda: platform().portfolio.trades(caller()), [])
+    for fill in fills.value:
         found[fill.exchange, fill.symbol, fill.product].add(fill.strategy or "Manual")
     return found
 

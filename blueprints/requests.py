@@ -59,8 +59,9 @@ def index() -> str | BaseResponse:
 
 
 def _link(**changes: str | None) -> str:
-    values = {**request.args.to_dict(), **changes}
-    return url_for("requests.index", **{name: value for name, value in values.items() if value})
+    asked = {**request.args.to_dict(), **changes}
+    values: dict[str, Any] = {name: value for name, value in asked.items() if value}
+    return url_for("requests.index", **values)
 
 
 def _asked() -> Asked:

@@ -12,10 +12,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import browser, caller, desk, own, pages, platform, today, user
 from blueprints.books import PositionRow, name_of
-from blueprints.filters import inr, title
+from blueprints.filters import title
 from blueprints.forms import new_form_key, order_request, products
 from blueprints.problems import Problem, Read, attempt, back_to, is_script, say
 from domain.errors import InstrumentNotFound, InvalidRequest, PlatformError
+from domain.figures import inr
 from domain.market import Depth, Quote
 from domain.model import (
     QUOTE_ONLY,

@@ -111,7 +111,7 @@ def offers(*, groups: bool = False) -> dict[str, str]:
         "memory": "its control group" if groups else "rlimit, and watched each second" if posix else "",
         "disk": "rlimit for a file, watched for the directory" if posix else "",
         "count": "its control group" if groups else "watched each second" if posix else "",
-        "cpu": "a fifth of the platform's share, by its control group"
+        "CPU": "a fifth of the platform's share, by its control group"
         if groups
         else "lower priority than the platform"
         if posix

@@ -26,7 +26,7 @@ from websocket_proxy.fanout import Fanout
 from websocket_proxy.limits import Limits
 from websocket_proxy.messages import Problem
 from websocket_proxy.orders import OrderDesks
-from websocket_proxy.parts import Parts
+from websocket_proxy.parts import Banned, Parts
 from websocket_proxy.snapshot import SnapshotServer
 from websocket_proxy.states import FeedStates
 from websocket_proxy.verbs import Verbs, Wants
@@ -243,9 +243,7 @@ class Server:
             try:
                 if await self._loop.run_in_executor(threads, banned.look):
                     here = {client.address for client in self.clients}
-                    out = await self._loop.run_in_executor(
-                        threads, lambda here=here: set(filter(banned.covers, here))
-                    )
+                    out = await self._loop.run_in_executor(threads, _covered, banned, here)
                     for client in [client for client in self.clients if client.address in out]:
                         client.close(*_BANNED)
             except Exception:
@@ -326,3 +324,7 @@ def _answer(response: WSUpgradeResponse) -> WSUpgradeResponseWithListener:
 
 def _refusal(status: int, words: bytes) -> WSUpgradeResponseWithListener:
     return _answer(WSUpgradeResponse.create_error_response(status, words))
+
+
+def _covered(banned: Banned, addresses: set[str]) -> set[str]:
+    return set(filter(banned.covers, addresses))

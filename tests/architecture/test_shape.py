@@ -87,7 +87,16 @@ def test_import_contracts_are_kept() -> None:
 
 @pytest.mark.timeout(300)
 def test_mypy_is_content() -> None:
-    rooms = ["domain", "broker", "services", "database"]
+    rooms = [
+        "domain",
+        "broker",
+        "services",
+        "database",
+        "strategies",
+        "blueprints",
+        "restx_api",
+        "websocket_proxy",
+    ]
     command = [sys.executable, "-m", "mypy", "--strict", *rooms]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-1000:]

@@ -105,7 +105,7 @@ def test_a_group_that_cannot_be_entered_is_a_start_refused(bench: Bench, tmp_pat
 def test_what_is_held_is_said() -> None:
     without, within = sandbox.offers(), sandbox.offers(groups=True)
     assert without["memory"].startswith("rlimit") and within["memory"] == "its control group"
-    assert "control group" in within["cpu"] and "priority" in without["cpu"]
+    assert "control group" in within["CPU"] and "priority" in without["CPU"]
 
 
 @pytest.mark.skipif(Groups.found() is None, reason="no control groups were delegated to this process")
