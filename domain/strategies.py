@@ -105,6 +105,7 @@ class RunLimits:
     memory_mb  resident, of all its processes together
     files      open descriptors of one process
     disk_mb    of its own directory
+    cpu        percent of one core, over any second
     output_kb  a second of output; beyond it, printing waits
     heartbeat  seconds without a sign of life after which it counts as hung; 0: it gives none
     grace      seconds between the polite and the hard end
@@ -114,6 +115,7 @@ class RunLimits:
     processes: int = 64
     files: int = 1024
     disk_mb: int = 256
+    cpu: int = 100
     output_kb: int = 1024
     heartbeat: int = 0
     grace: int = 10

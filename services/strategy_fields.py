@@ -15,6 +15,7 @@ _BOUNDS = {
     "processes": (1, 4096),
     "files": (16, 65_536),
     "disk_mb": (1, 65_536),
+    "cpu": (5, 6400),
     "output_kb": (1, 10_240),
     "heartbeat": (0, 3600),
     "grace": (1, 120),

@@ -40,6 +40,7 @@ from strategies.manager import MISSED, Act, Decision, after, decide, waits_on
 from strategies.packages import Packages
 from strategies.process import Adopted, Child, Exit, Identity, Running
 from strategies.schedule import Due, due
+from strategies.shares import Shares
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,7 +48,6 @@ T = TypeVar("T")
 TICK = 0.5
 _WATCH_EVERY = 1.0
 _LAST_GRACE = 4.0
-_BUSY = "It has used a whole core for a minute: a loop without a pause? Let it sleep or wait for ticks"
 _LATE = timedelta(seconds=60)
 _SETTLED = ("wanted", "done_window", "state", "reason", "crashes", "retry_at", "last_stopped")
 
@@ -104,10 +104,10 @@ class StrategyKeeper:
         self._live: dict[str, _Live] = {}
         self._memory: dict[str, _Memory] = {}
         self._pump = LogPump(parts.clock, lambda strategy_id: parts.bell.ring(log_topic(strategy_id)))
-        self._watch = Watch(parts.logs, parts.clock)
         self._packages = Packages(parts.data_dir / "strategies" / ".packages", parts.data_dir / "wheels")
         groups = Groups.found()
         self._groups = groups if groups is not None and groups.prepare() else None
+        self._watch = Watch(parts.logs, parts.clock, None if self._groups else Shares.here())
         self._stop = threading.Event()
         self._watched_at = float("-inf")
         self._rows: list[Strategy] = []
@@ -126,6 +126,7 @@ class StrategyKeeper:
                 self._safely(self.tick)
             self._safely(self._end_all)
         finally:
+            self._watch.stop()
             self._pump.stop()
 
     def stop(self) -> None:
@@ -170,6 +171,7 @@ class StrategyKeeper:
             boot=identity.boot,
             started_at=run.started_at or now,
         )
+        process.go_on(identity)  # the earlier keeper may have died while it held it back
         self._live[strategy.id] = _Live(run, Adopted(identity))
         self._attach(strategy, run)
         words = f"Taken over (process {identity.pid}) after the worker was away"
@@ -372,6 +374,7 @@ class StrategyKeeper:
                 lambda c: run_rows.change_run(c, run_id, stopping=now, reason=reason),
                 (strategy.id, "info", f"Told to end: {reason}"),
             )
+            self._watch.let_go(strategy.id)
             process.terminate(live.process.identity)
             return
         if now - live.run.stopping >= timedelta(seconds=strategy.limits.grace):
@@ -464,13 +467,13 @@ class StrategyKeeper:
 
     # -- watching
     def _watch_over(self, strategies: dict[str, Strategy]) -> None:
-        sessions = {name: live.process.identity.pid for name, live in self._live.items()}
+        sessions = {name: live.process.identity for name, live in self._live.items()}
         for strategy_id, why in self._watch.look(sessions, strategies, self._places, self._started()):
             live = self._live.get(strategy_id)
             if live is not None and not live.killed:
                 self._kill(strategies[strategy_id], live, why)
-        for strategy_id in self._watch.busy():
-            self._write(lambda c: None, (strategy_id, "warn", _BUSY))
+        for strategy_id, words in self._watch.busy():
+            self._write(lambda c: None, (strategy_id, "warn", words))
 
     def _started(self) -> dict[str, datetime]:
         return {name: live.run.started_at for name, live in self._live.items() if live.run.started_at}

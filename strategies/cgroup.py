@@ -68,6 +68,7 @@ class Groups:
             ("memory.oom.group", 1),
             ("pids.max", _TASKS * limits.processes),
             ("cpu.weight", _WEIGHT),
+            ("cpu.max", f"{limits.cpu * 1000} 100000"),
         ):
             (group / name).write_text(str(value))
         with contextlib.suppress(OSError):

@@ -79,7 +79,7 @@ def _shut_in(spec: dict[str, Any]) -> None:
     from strategies import sandbox
 
     limits = spec["limits"]
-    os.nice(5)
+    os.nice(sandbox.NICE)
     _prefer_to_end_us()
     sandbox.limit(
         memory=limits["memory"],

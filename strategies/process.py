@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -242,8 +243,14 @@ def _members_elsewhere(identity: Identity) -> list[int]:
 
 
 def terminate(identity: Identity) -> None:
-    """Ask every process of the session to end."""
+    """Ask every process of the session to end; one that is stopped hears of it, too."""
     _signal(identity, signal.SIGTERM)
+    _signal(identity, signal.SIGCONT)
+
+
+def go_on(identity: Identity) -> None:
+    """Let a session that was stopped run on."""
+    _signal(identity, signal.SIGCONT)
 
 
 def kill_session(identity: Identity) -> bool:
@@ -267,6 +274,31 @@ def _signal(identity: Identity, number: int) -> int:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
     return len(there)
+
+
+def signal_group(identity: Identity, pids: Sequence[int], number: int) -> bool:
+    """Signal a session's group while one of these members of it lives; whether one did. Does not look for others."""
+    if not any(_of_session(identity, pid) for pid in pids):
+        return False
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(identity.pid, number)
+    return True
+
+
+def taken(identity: Identity, pids: Sequence[int]) -> float:
+    """CPU seconds that these members of a session have used, with their children that are gone."""
+    found = [fields for pid in pids if (fields := _of_session(identity, pid))]
+    return sum(_ticks(fields) for fields in found) / os.sysconf("SC_CLK_TCK")
+
+
+def _of_session(identity: Identity, pid: int) -> list[str] | None:
+    fields = _stat(pid)
+    return fields if fields is not None and int(fields[3]) == identity.pid else None
+
+
+def _ticks(fields: list[str]) -> int:
+    """Its own and its waited-for children's, in user and system mode."""
+    return sum(map(int, fields[11:15]))
 
 
 def signal_name(number: int) -> str:
@@ -355,9 +387,11 @@ class Usage:
 
 
 def census(sessions: frozenset[int]) -> dict[int, Usage]:
-    """Usage of each of these sessions, in one look at the system's processes. Empty where that cannot be seen."""
-    if sys.platform != "linux" or not sessions:
+    """Usage of each of these sessions, in one look at the system's processes."""
+    if not sessions:
         return {}
+    if sys.platform != "linux":
+        return _census_elsewhere(sessions)
     page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
     totals: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
@@ -366,9 +400,24 @@ def census(sessions: frozenset[int]) -> dict[int, Usage]:
             continue
         total = totals.setdefault(int(fields[3]), [0, 0, 0])
         total[0] += 1
-        total[1] += int(fields[11]) + int(fields[12])
+        total[1] += _ticks(fields)
         total[2] += int(fields[21])
     return {sid: Usage(count, ticks / tick, pages * page) for sid, (count, ticks, pages) in totals.items()}
+
+
+def _census_elsewhere(sessions: frozenset[int]) -> dict[int, Usage]:
+    import psutil
+
+    totals: dict[int, Usage] = {}
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            session = os.getsid(each.pid)
+            if session not in sessions or each.status() == psutil.STATUS_ZOMBIE:
+                continue
+            before, times = totals.get(session, Usage(0, 0.0, 0)), each.cpu_times()
+            cpu = before.cpu + times.user + times.system
+            totals[session] = Usage(before.processes + 1, cpu, before.memory + each.memory_info().rss)
+    return totals
 
 
 def has_begun(identity: Identity) -> bool:

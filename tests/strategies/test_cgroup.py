@@ -65,11 +65,12 @@ def test_a_run_gets_its_limits(tmp_path: Path) -> None:
     root, own = tree(tmp_path, "/openalgo.service/platform")
     groups = Groups.found(root, own)
     assert groups is not None
-    group = groups.make("s_1", 3, RunLimits(memory_mb=256, processes=10))
+    group = groups.make("s_1", 3, RunLimits(memory_mb=256, processes=10, cpu=50))
     read = {path.name: path.read_text() for path in group.iterdir()}
     assert group.name == "strategy-s_1-3"
     assert (read["memory.max"], read["memory.oom.group"]) == (str(256 << 20), "1")
     assert (read["pids.max"], read["cpu.weight"], read["memory.swap.max"]) == ("80", "20", "0")
+    assert read["cpu.max"] == "50000 100000"
     assert int(read["memory.high"]) < int(read["memory.max"])
 
 

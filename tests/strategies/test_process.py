@@ -119,6 +119,8 @@ def test_a_bomb_of_processes_is_ended_whole(bench: Bench) -> None:
     bench.wait_for(b"x" * 128, 60)
     usage = process.census(frozenset({child.identity.pid}))[child.identity.pid]
     assert usage.processes == 128
+    elsewhere = process._census_elsewhere(frozenset({child.identity.pid}))[child.identity.pid]
+    assert elsewhere.processes == 128 and elsewhere.memory > usage.memory / 2 and elsewhere.cpu > 0
     assert process.kill_session(child.identity)
     assert process.members(child.identity) == []
 
