@@ -341,8 +341,10 @@ class StrategyHost:
         said = self.due(strategy)
         now = force or said.current is not None or strategy.schedule.kind is ScheduleKind.MANUAL
         wanted = Wanted.NOW if now and said.current is None else Wanted.AUTO
+        following = said.next.start if said.next else None
         values: dict[str, Any] = {
             "wanted": wanted,
+            "next_start": following,
             "pressed_at": self._clock.now(),
             "done_window": None,
             "crashes": (),
@@ -351,7 +353,6 @@ class StrategyHost:
             "state": StrategyState.SCHEDULED,
         }
         self._change(caller, strategy, "strategy.start", values)
-        following = said.next.start if said.next else None
         return Started(not now, "" if now else said.reason, following)
 
     def stop(self, caller: Caller, strategy_id: str) -> bool:

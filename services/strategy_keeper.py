@@ -36,7 +36,7 @@ from strategies.adoption import found
 from strategies.cgroup import Groups
 from strategies.files import Places
 from strategies.logs import LogPump, tidy
-from strategies.manager import MISSED, Act, Decision, after, decide, waits_on
+from strategies.manager import MISSED, Act, Decision, after, decide, waits_on, went_by
 from strategies.packages import Packages
 from strategies.process import Adopted, Child, Exit, Identity, Running
 from strategies.schedule import Due, due
@@ -236,8 +236,8 @@ class StrategyKeeper:
             self._end(strategy, live, decision.reason)
         elif decision.act is Act.KEEP and live is not None:
             decision = self._note_begun(live, decision)
+        self._tell_late(strategy, decision, said, now)
         self._show(strategy, decision, said)
-        self._tell_late(strategy, decision, now)
         if strategy.deleted_at is not None and strategy.id not in self._live:
             self._forget(strategy)
 
@@ -267,8 +267,10 @@ class StrategyKeeper:
         self._write(lambda c: rows.change(c, strategy.id, **fresh), *notes)
         self._its.bell.ring(log_topic(strategy.id))
 
-    def _tell_late(self, strategy: Strategy, decision: Decision, now: datetime) -> None:
-        """Alert once when what it waits for has not come for a minute, and at once when its start was missed."""
+    def _tell_late(self, strategy: Strategy, decision: Decision, said: Due, now: datetime) -> None:
+        """Alert once when what it waits for has not come for a minute, and at once when a start was missed."""
+        if words := went_by(strategy, said, now):
+            self._tell(strategy, words, now, (strategy.id, "warn", words))
         memory, missed = self._memory[strategy.id], decision.reason == MISSED
         if decision.state is not StrategyState.WAITING and not missed:
             memory.waits, memory.told_late = None, False
@@ -276,8 +278,11 @@ class StrategyKeeper:
         memory.waits = memory.waits or now
         if (missed or now - memory.waits >= _LATE) and not memory.told_late:
             memory.told_late = True
-            self._write(lambda c: tell_late(c, strategy, decision.reason, now))
-            self._its.bell.ring(alert_topic(strategy.user_id))
+            self._tell(strategy, decision.reason, now)
+
+    def _tell(self, strategy: Strategy, words: str, now: datetime, *notes: tuple[str, str, str]) -> None:
+        self._write(lambda c: tell_late(c, strategy, words, now), *notes)
+        self._its.bell.ring(alert_topic(strategy.user_id))
 
     # -- begin
     def _begin(self, strategy: Strategy, decision: Decision) -> Decision:
@@ -468,15 +473,13 @@ class StrategyKeeper:
     # -- watching
     def _watch_over(self, strategies: dict[str, Strategy]) -> None:
         sessions = {name: live.process.identity for name, live in self._live.items()}
-        for strategy_id, why in self._watch.look(sessions, strategies, self._places, self._started()):
+        started = {name: live.run.started_at for name, live in self._live.items() if live.run.started_at}
+        for strategy_id, why in self._watch.look(sessions, strategies, self._places, started):
             live = self._live.get(strategy_id)
             if live is not None and not live.killed:
                 self._kill(strategies[strategy_id], live, why)
         for strategy_id, words in self._watch.busy():
             self._write(lambda c: None, (strategy_id, "warn", words))
-
-    def _started(self) -> dict[str, datetime]:
-        return {name: live.run.started_at for name, live in self._live.items() if live.run.started_at}
 
     # -- together
     def _places(self, strategy_id: str) -> Places:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.strategies import Restart, Run, Strategy, StrategyState, Wanted
+from domain.clock import IST
+from domain.strategies import Restart, Run, ScheduleKind, Strategy, StrategyState, Wanted
 from strategies.process import Exit
 from strategies.schedule import ALWAYS, Due, Occurrence
 
@@ -52,6 +53,21 @@ def decide(strategy: Strategy, due: Due, run: Run | None, now: datetime, missing
         return Decision(Act.REST, StrategyState.WAITING, missing)
     window = None if strategy.wanted is Wanted.NOW or due.current is None else due.current.start
     return Decision(Act.START, StrategyState.STARTING, "", window)
+
+
+def went_by(strategy: Strategy, due: Due, now: datetime) -> str:
+    """What to say of a whole window that was foreseen and went by without a run, "" when none did.
+
+    An interval's is not told: the next one makes up for it.
+    """
+    start = strategy.next_start
+    if start is None or start > now or strategy.wanted is not Wanted.AUTO:
+        return ""
+    is_open = due.current is not None and due.current.start <= start
+    ran = strategy.last_started is not None and strategy.last_started >= start
+    if is_open or ran or strategy.schedule.kind is ScheduleKind.INTERVAL:
+        return ""
+    return f"Missed: the whole window of {start.astimezone(IST):%d %b %H:%M}, the platform was away"
 
 
 def why_stopped(strategy: Strategy) -> str:

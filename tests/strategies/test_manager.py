@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from domain.model import Exchange
-from domain.strategies import Restart, Run, Strategy, StrategyState, Wanted
-from strategies.manager import Act, after, decide
+from domain.strategies import Restart, Run, Schedule, ScheduleKind, Strategy, StrategyState, Wanted
+from strategies.manager import Act, after, decide, went_by
 from strategies.process import Exit
 from strategies.schedule import Due, Occurrence
 
@@ -74,6 +74,27 @@ def test_a_late_boot_starts_within_what_is_allowed() -> None:
     assert decide(STRATEGY, late, None, NOW).reason.startswith("Missed")
     assert decide(replace(STRATEGY, pressed_at=NOW), late, None, NOW).act is Act.START
     assert decide(replace(STRATEGY, last_started=NOW), late, None, NOW).act is Act.START
+
+
+@pytest.mark.parametrize(
+    ("due", "changes", "is_told"),
+    [
+        (CLOSED, {}, True),
+        (OPEN, {}, True),
+        (CLOSED, {"last_started": NOW - timedelta(hours=2)}, False),
+        (CLOSED, {"wanted": Wanted.STOPPED}, False),
+        (CLOSED, {"next_start": NOW + timedelta(hours=9)}, False),
+        (CLOSED, {"next_start": None}, False),
+        (OPEN, {"next_start": NOW - timedelta(hours=1)}, False),
+        (CLOSED, {"schedule": Schedule(kind=ScheduleKind.INTERVAL, every=5)}, False),
+    ],
+)
+def test_a_window_that_went_by_while_nobody_looked_is_seen(
+    due: Due, changes: dict[str, object], is_told: bool
+) -> None:
+    """By what was foreseen for it: the foreseen start is past, its window is over, and nothing ran since."""
+    strategy = replace(STRATEGY, **{"next_start": NOW - timedelta(hours=3), **changes})
+    assert went_by(strategy, due, NOW).startswith("Missed") is is_told
 
 
 def replace_due(**changes) -> Due:
