@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from database import events as event_rows
 from database import plans as plan_rows
+from database.events import ORDER_ROWS
 from database.intents import INTENTS, Intent, by_key, from_row, of_plan, placing
 from database.plans import PLANS
 from database.triggers import Trigger, TriggerLeg
-from domain.model import IntentKind, IntentState, Order, OrderType
+from domain.model import IntentKind, IntentState, Order, OrderType, Side
 
 _PREFIX = "trigger:"
+_PERSONS = ("page", "cli")
 _ON_THEIR_WAY = (IntentState.QUEUED, IntentState.SENDING, IntentState.UNKNOWN)
 
 
@@ -98,6 +100,31 @@ def in_flight(connection: Connection, trigger: Trigger, settled_since: datetime)
             shown = order.filled if order.updated_at < settled_since else Decimal(0)
             units += (order.filled if order.state.is_final else intent.quantity) - shown
     return units
+
+
+def others_left(connection: Connection, trigger: Trigger, since: datetime) -> Decimal:
+    """Signed units that orders of other strategies left on the trigger's line since a moment. What persons sent is of
+    no strategy, whatever it was called."""
+    query = (
+        select(INTENTS.c.side, ORDER_ROWS.c.filled)
+        .join(
+            ORDER_ROWS,
+            (ORDER_ROWS.c.account_id == INTENTS.c.account_id)
+            & (ORDER_ROWS.c.client_order_id == INTENTS.c.id),
+        )
+        .where(
+            INTENTS.c.account_id == trigger.account_id,
+            INTENTS.c.created_at >= since,
+            INTENTS.c.kind == IntentKind.PLACE.value,
+            INTENTS.c.symbol == trigger.symbol,
+            INTENTS.c.exchange == trigger.exchange.value,
+            INTENTS.c.product == trigger.product.value,
+            INTENTS.c.mode == trigger.mode.value,
+            INTENTS.c.strategy.notin_(("", trigger.strategy)),
+            INTENTS.c.door.notin_(_PERSONS),
+        )
+    )
+    return sum((Side(side).sign * filled for side, filled in connection.execute(query)), Decimal(0))
 
 
 def _sent(connection: Connection, account_id: int, prefix: str, *where: ColumnElement[bool]) -> list[Intent]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection
 
 from database import events as event_rows
 from database import intents as intent_rows
+from database import trigger_orders
 from database import triggers as rows
 from database.engine import Database
 from database.triggers import ACTIVE, CANCELLED, Trigger
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 LOOKS, APART = 3, 15.0
 """How often nothing to close must be read, and seconds between two looks: a book of positions may lag behind."""
 CLOSED = "The position was closed: the exit ended without an order."
+LOOK_BACK = timedelta(days=60)
+"""How long ago an order may have been that still holds something: few positions live longer."""
 PAGE = 500
 
 
@@ -112,12 +116,16 @@ class TriggerEndings:
             del self._doubts[trigger.id]
             return
         doubt.looks += 1
-        if doubt.looks >= LOOKS and not self._still_fills(trigger):
+        if doubt.looks >= LOOKS and not self._guards(trigger):
             self._end(trigger)
 
-    def _still_fills(self, trigger: Trigger) -> bool:
-        """Whether the order it guards works on, so that there may be more to guard."""
+    def _guards(self, trigger: Trigger) -> bool:
+        """Whether there may be something to guard though the account holds nothing: the order it guards works on, or
+        what other strategies hold against it hides it."""
         with self._db.read() as connection:
+            others = trigger_orders.others_left(connection, trigger, self._clock.now() - LOOK_BACK)
+            if others * trigger.side.sign > 0:
+                return True
             parent = intent_rows.by_id(connection, trigger.parent_intent_id or "")
             if parent is None or parent.broker_order_id is None:
                 return False

@@ -56,6 +56,36 @@ def test_an_exit_ends_when_its_position_was_closed_by_hand(world: TriggerWorld) 
     assert world.script.sent == []
 
 
+def _sold_by(world: TriggerWorld, strategy: str, door: str, units: int) -> None:
+    """An order of the same account sells so much, through this door, and is filled."""
+    sale = replace(buy(units), side=Side.SELL, strategy=strategy)
+    placed = world.orders.place(replace(world.caller, door=door), sale)
+    news(world, placed.order_id, state=OrderState.COMPLETE, filled=Decimal(units))
+    world.held -= units
+    world.script.sent.clear()
+
+
+def test_a_stop_outlives_the_sale_of_another_strategy(world: TriggerWorld) -> None:
+    """Both together are flat, and each still has its position: the stop must be there when the other covers."""
+    trigger_id = world.enter(STOP)
+    _sold_by(world, "another", "api", 10)
+    _looks(world, 6)
+    assert world.trigger(trigger_id).state == "active"
+    world.held = Decimal(10)
+    world.see(1380.0)
+    assert [order.quantity for order in world.script.sent] == [Decimal(10)]
+
+
+@pytest.mark.parametrize(("strategy", "door"), [("test", "api"), ("another", "page")])
+def test_a_sale_of_its_own_strategy_or_of_a_person_ends_it(
+    world: TriggerWorld, strategy: str, door: str
+) -> None:
+    trigger_id = world.enter(STOP)
+    _sold_by(world, strategy, door, 10)
+    _looks(world)
+    assert world.trigger(trigger_id).state == "cancelled"
+
+
 def test_an_exit_of_what_is_left_open_stays(world: TriggerWorld) -> None:
     trigger_id = world.enter(STOP)
     _looks(world)
