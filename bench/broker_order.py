@@ -1,4 +1,8 @@
-"""A live order through the platform against the local Zerodha simulator, beside its own SDK calling it directly."""
+"""A live order through the platform against the local Zerodha simulator, beside its own SDK calling it directly.
+
+Orders come in bursts, as a basket's do, of as many as the exchange's ten a second allow; and one alone, when every
+process has slept and the processor's caches are others'.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +19,25 @@ from bench import Context, Figure, disk_figures, median_of, percentile
 from bench.install import Install
 from tests.broker.sdk.environments import python_with, simulated
 
-_ORDERS = 60
-_PAUSE = 0.15  # the gate and the broker take ten orders a second
+_ORDERS = 64
+_BURST = 8
+_REST = 1.1  # the gate and the broker take ten orders in any second
+_ALONE = 0.15
 _SDK = "kiteconnect==5.2.2"
 _DIRECT = """
 import json, sys, time
 from kiteconnect import KiteConnect
 told = json.loads(sys.argv[1])
 kite = KiteConnect(told["credentials"]["api_key"], told["credentials"]["access_token"], root=told["rest"])
-spent, used = [], time.process_time()
-for n in range(int(sys.argv[2])):
-    time.sleep(float(sys.argv[3]))
+orders, burst, rest = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+spent = []
+for n in range(orders):
+    if n % burst == 0:
+        time.sleep(rest)
     begun = time.perf_counter()
     kite.place_order("regular", "NSE", "INFY", "BUY", 1, "MIS", "LIMIT", price=1450 + n * 0.1, tag="bench")
     spent.append((time.perf_counter() - begun) * 1e3)
-print(json.dumps([spent, (time.process_time() - used) / len(spent) * 1e3]))
+print(json.dumps(spent))
 """
 
 
@@ -43,35 +51,52 @@ def run(context: Context) -> list[Figure]:
 
 
 def _once(install: Install, told: dict[str, Any], key: str, python: Path) -> list[Figure]:
-    direct, alone = _direct(python, told)
-    web = _web(install)
-    used = _processor(web)
-    through = _through(install, key)
-    busy = (_processor(web) - used) / _ORDERS * 1e3
-    how = f"{_ORDERS} resting limit orders one after the other, {_PAUSE} s apart"
-    p50, sdk = percentile(through, 0.5), percentile(direct, 0.5)
+    together = f"{_ORDERS} resting limit orders, {_BURST} at a time one after the other"
+    alone = f"{_ORDERS} resting limit orders, one each {_ALONE} s"
     return [
-        Figure(name="order through the platform p50", value=p50, unit="ms", how=f"POST placeorder; {how}"),
-        Figure(name="order through the platform p99", value=percentile(through, 0.99), unit="ms", how=how),
-        Figure(name="order by the SDK alone p50", value=sdk, unit="ms", how=f"{_SDK}; {how}"),
-        Figure(
-            name="added by the platform p50", value=p50 - sdk, unit="ms", target=1.5, how="the difference"
+        *_beside(
+            install, told, key, python, burst=_BURST, rest=_REST, name="order", how=together, target=1.5
         ),
-        Figure(
-            name="processor of the web role, an order",
-            value=busy,
-            unit="ms",
-            how="on a busy machine this tells more",
+        *_beside(
+            install, told, key, python, burst=1, rest=_ALONE, name="order alone", how=alone, target=None
         ),
-        Figure(name="processor of the SDK, an order", value=alone, unit="ms", how="the same orders"),
     ]
 
 
-def _through(install: Install, key: str) -> list[float]:
+def _beside(
+    install: Install,
+    told: dict[str, Any],
+    key: str,
+    python: Path,
+    *,
+    burst: int,
+    rest: float,
+    name: str,
+    how: str,
+    target: float | None,
+) -> list[Figure]:
+    """The same orders by the SDK and through the platform."""
+    direct = _direct(python, told, burst, rest)
+    web = _web(install)
+    used = _processor(web)
+    through = _through(install, key, burst, rest)
+    busy = (_processor(web) - used) / _ORDERS * 1e3
+    p50, sdk = percentile(through, 0.5), percentile(direct, 0.5)
+    return [
+        Figure(name=f"{name}, platform p50", value=p50, unit="ms", how=how),
+        Figure(name=f"{name}, platform p99", value=percentile(through, 0.99), unit="ms"),
+        Figure(name=f"{name}, SDK p50", value=sdk, unit="ms", how=_SDK),
+        Figure(name=f"{name}, added p50", value=p50 - sdk, unit="ms", target=target, how="the difference"),
+        Figure(name=f"{name}, web's processor", value=busy, unit="ms", how="an order; all that the role did"),
+    ]
+
+
+def _through(install: Install, key: str, burst: int, rest: float) -> list[float]:
     connection = http.client.HTTPConnection(*install.address)
     spent = []
     for number in range(_ORDERS):
-        time.sleep(_PAUSE)
+        if number % burst == 0:
+            time.sleep(rest)
         order = {
             "apikey": key, "strategy": "bench", "symbol": "INFY", "exchange": "NSE", "action": "BUY", "product": "MIS",
             "pricetype": "LIMIT", "quantity": 1, "price": round(1450 + number * 0.1, 1),
@@ -103,12 +128,12 @@ def _processor(process: psutil.Process) -> float:
     return float(spent.user + spent.system)
 
 
-def _direct(python: Path, told: dict[str, Any]) -> tuple[list[float], float]:
-    """Milliseconds an order, one by one, and of processor an order."""
-    arguments = [str(python), "-c", _DIRECT, json.dumps(told), str(_ORDERS), str(_PAUSE)]
+def _direct(python: Path, told: dict[str, Any], burst: int, rest: float) -> list[float]:
+    """Milliseconds an order, one by one."""
+    arguments = [str(python), "-c", _DIRECT, json.dumps(told), str(_ORDERS), str(burst), str(rest)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    spent, used = json.loads(done.stdout)
-    return spent, used
+    spent: list[float] = json.loads(done.stdout)
+    return spent
 
 
 def _live_account(install: Install, told: dict[str, Any]) -> str:

@@ -67,7 +67,8 @@ class Server(MTServer):
 def main(settings: config.Settings, listen: int = -1) -> int:
     """Serve until SIGTERM, finishing requests in flight. `listen` is a listening descriptor, -1 for none.
 
-    What was loaded stays for ever, so the collector need not look at it while requests wait.
+    What was loaded stays for ever, so the collector need not look at it while requests wait. Brokers' packages come
+    a moment later: no page waits for them, and no live order should.
     """
     from app import create_app
     from services import pulse
@@ -78,5 +79,7 @@ def main(settings: config.Settings, listen: int = -1) -> int:
     gc.set_threshold(*_COLLECT)
     gc.enable()
     threading.Thread(target=pulse.keep_beating, name="pulse", daemon=True).start()
+    sessions = application.extensions["platform"].sessions
+    threading.Thread(target=sessions.load_brokers, name="brokers", daemon=True).start()
     Server(settings, listen).serve(target_loader=lambda: application, wrap_loader=False)
     return 0

@@ -106,6 +106,13 @@ class Sessions:
             broker_user=row.broker_user,
         )
 
+    def load_brokers(self) -> None:
+        """Import the packages of all accounts' brokers: it takes longer than the first order may."""
+        with self._db.read() as connection:
+            brokers = {account.broker for account in account_rows.every(connection)}
+        for name in sorted(brokers - {account_rows.PAPER}):
+            catalog.load(name)
+
     # -- login
     def save_credentials(
         self, account: Account, values: Mapping[str, str], urls: Mapping[str, str] | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from broker import catalog
 from database import broker_sessions as rows
 from domain.errors import SessionOver
 from domain.roles import Role
@@ -52,6 +53,15 @@ def log_in(platform: Platform, account: Account, token: str) -> None:
             expires_at=None,
         )
     )  # fmt: skip
+
+
+def test_brokers_of_the_accounts_are_loaded_and_no_others(
+    web: Platform, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(catalog, "load", loaded.append)
+    web.sessions.load_brokers()
+    assert loaded == [account.broker]
 
 
 def test_one_login_is_one_broker(web: Platform, account: Account) -> None:
