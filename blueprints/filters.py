@@ -123,6 +123,33 @@ def places(tick_size: Decimal | None) -> int:
     return max(2, -int(tick_size.normalize().as_tuple().exponent))
 
 
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def browser(agent: str) -> str:
+    """What people call a browser: Chrome on Windows. A program is called what it calls itself."""
+    if not agent.startswith("Mozilla/"):
+        return agent[:60] or "Unknown browser"
+    name = next((name for mark, name in _BROWSERS if mark in agent), "A browser")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{name} on {system}" if system else name
+
+
 _FAR = timedelta(days=300)
 
 
@@ -166,6 +193,7 @@ def install(app: Flask) -> None:
         "millis": millis,
         "hours": hours,
         "places": places,
+        "browser": browser,
         "title_of": title,
     }
     app.jinja_env.filters.update(filters)

@@ -196,17 +196,17 @@ def _programs() -> list[Program]:
         parent = here.parent()
         if parent is not None and "commands" in " ".join(parent.cmdline()):
             family = [parent, *parent.children(recursive=True)]
-            return [found for process in family if (found := _program(process)) is not None]
-    alone = _program(here)
+            return [found for process in family if (found := _program(process, "strategy")) is not None]
+    alone = _program(here, here.name())
     return [] if alone is None else [alone]
 
 
-def _program(process: psutil.Process) -> Program | None:
+def _program(process: psutil.Process, otherwise: str) -> Program | None:
     try:
         with process.oneshot():
             words = process.cmdline()
             return Program(
-                name=_role(words) or process.name(),
+                name=_role(words) or otherwise,
                 pid=process.pid,
                 memory=process.memory_info().rss,
                 threads=process.num_threads(),
@@ -219,6 +219,7 @@ def _program(process: psutil.Process) -> Program | None:
 
 
 def _role(words: list[str]) -> str:
+    words = " ".join(words).split()
     for name in ("web", "stream", "exchange", "worker"):
         if name in words:
             return name

@@ -96,15 +96,17 @@ def tracker() -> str:
 
 @blueprint.get("/pnl/points")
 def points() -> Response:
-    """[epoch seconds, rupees] by the minute, for the chart; `before` is what the header counts beyond them, null
-    where the header has none."""
+    """[epoch seconds, rupees] by the minute, for the chart; `begun` is where the day began, `beside` what the header
+    counts beyond them, null where the header has none."""
     try:
         curve = desk().pnl.today(caller())
     except PlatformError as error:
         answer = jsonify(error=problem_of(error).words)
         answer.status_code = problem_of(error).status
         return answer
-    return jsonify(points=curve.points, before=None if curve.told is None else curve.before)
+    return jsonify(
+        points=curve.points, begun=curve.begun, beside=None if curve.told is None else curve.beside
+    )
 
 
 # -- the paper account

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from domain.model import Instrument
 
+_LINE = 72
 KEY_HERE = "YOUR_API_KEY"
 
 Json = dict[str, Any]
@@ -152,9 +153,21 @@ def _python(url: str, method: str, body: Json) -> str:
     if method == "get":
         call = f'requests.get(\n    "{url}",\n    timeout=30,\n)'
     else:
-        literal = pprint.pformat(body, sort_dicts=False, width=76).replace("\n", "\n    ")
+        literal = _literal(body)
         call = f'requests.post(\n    "{url}",\n    json={literal},\n    timeout=30,\n)'
     return f"import requests\n\nanswer = {call}\nprint(answer.status_code, answer.json())\n"
+
+
+def _literal(body: Json) -> str:
+    """The body as Python writes it: on one line where it fits, else a line for each name."""
+    line = repr(body)
+    if len(line) <= _LINE:
+        return line
+    rows = [pprint.pformat(value, sort_dicts=False, width=_LINE) for value in body.values()]
+    inside = [
+        f"        {name!r}: " + row.replace("\n", "\n        ") for name, row in zip(body, rows, strict=True)
+    ]
+    return "{\n" + ",\n".join(inside) + ",\n    }"
 
 
 def _curl(url: str, method: str, body: Json) -> str:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from blueprints.access import browser, caller, desk, own, pages, platform, today, user
 from blueprints.books import PositionRow, name_of
-from blueprints.filters import title
+from blueprints.filters import places, title
 from blueprints.forms import new_form_key, order_request, products
 from blueprints.problems import Problem, Read, attempt, back_to, is_script, say
 from domain.errors import InstrumentNotFound, InvalidRequest, PlatformError
@@ -139,19 +139,19 @@ def ticket_values(exchange: str, symbol: str) -> dict[str, Any]:
         "products": products(instrument.exchange),
         "pricetype": kind if kind in set(OrderType) else "LIMIT",
         "quantity": request.args.get("quantity", "1"),
-        "price": request.args.get("price") or _touch(depth.value, side),
+        "price": request.args.get("price") or _touch(depth.value, side, instrument.tick_size),
         "trigger": request.args.get("trigger", ""),
         "form_key": new_form_key(),
     }
 
 
-def _touch(depth: Depth | None, side: Side) -> str:
+def _touch(depth: Depth | None, side: Side, tick: Decimal) -> str:
     """The price at which an order of this side would trade now, "" when nobody quotes."""
     if depth is None:
         return ""
     levels = depth.asks if side is Side.BUY else depth.bids
     price = levels[0].price if levels else depth.quote.last_price
-    return f"{price:.2f}" if price else ""
+    return inr(price, places(tick)) if price else ""
 
 
 def bottom_values() -> dict[str, Any]:

@@ -96,7 +96,7 @@ def disk(settings: config.Settings) -> Iterator[Finding]:
     home = settings.data_dir
     free = shutil.disk_usage(home).free
     state = "bad" if free < _NO_DISK else "note" if free < _LOW_DISK else "ok"
-    yield Finding(state, "disk", f"{free / 2**30:.1f} GiB free for {home}")
+    yield Finding(state, "disk", f"{free / 2**30:.1f} GB free for {home}")
     if not os.access(home, os.W_OK | os.X_OK):
         yield Finding("bad", "disk", f"{home} cannot be written by this user")
     elif os.name != "nt" and home.stat().st_mode & 0o077:

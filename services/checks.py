@@ -136,7 +136,7 @@ class Checks:
 
     def _disk(self, caller: Caller) -> Found:
         free = shutil.disk_usage(self._its.settings.data_dir).free
-        return ("ok" if free > _LOW_DISK else "warn"), f"{free / 2**30:.1f} GiB free"
+        return ("ok" if free > _LOW_DISK else "warn"), f"{free / 2**30:.1f} GB free"
 
 
 def _timed(name: str, look: Callable[[Caller], Found], caller: Caller) -> Check:

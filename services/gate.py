@@ -407,7 +407,7 @@ class Gate:
             return replace(intent, state=IntentState.PARKED, sent_at=None)
         per_second = min(filter(None, (admission.per_second, controls.max_orders_per_second)), default=0)
         if not per_second or self._slot(connection, intent, per_second):
-            return intent
+            return replace(intent, sent_at=self._clock.now())
         deadline = intent.created_at + timedelta(seconds=controls.queue_seconds)
         return replace(intent, state=IntentState.QUEUED, sent_at=None, deadline=deadline)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from broker.interface import Broker
 from database.triggers import Trigger, TriggerLeg
 from domain.errors import InvalidRequest
+from domain.figures import inr
 from domain.model import Instrument, Mode, OrderType, PlaceOrder
 
 _NEEDED = frozenset({"funds", "margin", "positions"})
@@ -31,7 +32,7 @@ def check_gtt_margin(broker: Broker, trigger: Trigger, instrument: Instrument) -
     free = broker.fetch_funds().available
     if needed > free:
         raise InvalidRequest(
-            f"Insufficient funds: this GTT would need {needed:.2f} rupees and {free:.2f} are available.",
+            f"Insufficient funds: this GTT would need ₹{inr(needed)} and ₹{inr(free)} is available.",
             "quantity",
         )
 

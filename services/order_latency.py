@@ -12,6 +12,7 @@ from database import intents as rows
 from database.engine import Database
 from database.intents import Intent
 from domain.clock import Clock
+from domain.figures import inr
 from domain.model import IntentState
 from services.accounts import Caller
 from services.request_log import quantile
@@ -105,6 +106,6 @@ def _histogram(times: Sequence[float]) -> list[tuple[str, int]]:
     counts = [0] * (len(_BOUNDS) + 1)
     for value in times:
         counts[sum(value >= bound for bound in _BOUNDS)] += 1
-    labels = [f"under {_BOUNDS[0]} ms"]
-    labels += [f"{low} to {high} ms" for low, high in itertools.pairwise(_BOUNDS)]
-    return list(zip([*labels, f"over {_BOUNDS[-1]} ms"], counts, strict=True))
+    labels = [f"under {inr(_BOUNDS[0], 0)} ms"]
+    labels += [f"{inr(low, 0)} to {inr(high, 0)} ms" for low, high in itertools.pairwise(_BOUNDS)]
+    return list(zip([*labels, f"over {inr(_BOUNDS[-1], 0)} ms"], counts, strict=True))

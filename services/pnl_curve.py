@@ -26,8 +26,10 @@ class Curve:
     """points  (epoch seconds, rupees), a minute apart, oldest first
     best, worst, now  rupees; drawdown is how far the worst fall from a high went, 0 or less
     missing    symbols whose bars could not be read, so that they are not in it
+    begun      rupees with which the day began: what was carried in had gained before, 0 where nothing was. The first
+               high and the first low
     told       what the positions say now, booked and open, rupees; None where the broker does not say
-    before     the part of `told` that is not in the curve: what was carried in had gained before the first price
+    beside     the part of `told` that is not in the curve: that of the missing symbols
     """
 
     points: list[tuple[int, float]]
@@ -36,12 +38,13 @@ class Curve:
     now: float
     drawdown: float
     missing: list[str]
+    begun: float = 0.0
     told: float | None = None
-    before: float = 0.0
+    beside: float = 0.0
 
 
 class PnlCurve:
-    """Positions carried in from before count from the first price of the day."""
+    """Positions carried in from before count from their average price, as the positions themselves do."""
 
     def __init__(self, portfolio: Portfolio, history: History, clock: Clock) -> None:
         self._portfolio = portfolio
@@ -58,17 +61,22 @@ class PnlCurve:
         for position in positions:
             if position.quantity:
                 fills[(position.exchange.value, position.symbol)] += []
-        lines, missing, before = [], [], 0.0
+        lines: list[dict[int, float]] = []
+        missing: list[tuple[str, str]] = []
+        begun: list[float] = []
         for key, done in list(fills.items())[:MOST_SYMBOLS]:
             try:
                 bars = self._bars(caller, *key)
             except PlatformError:
-                missing.append(key[1])
+                missing.append(key)
                 continue
-            lines.append(line(done, held(positions, *key), value_of(positions, *key), bars))
-            before += gained_before(done, positions, *key, lines[-1], bars)
-        missing += [symbol for _, symbol in list(fills)[MOST_SYMBOLS:]]
-        return replace(curve(lines, missing), told=told(positions), before=round(before, 2))
+            made = line(done, held(positions, *key), value_of(positions, *key), bars)
+            begun.append(gained_before(done, positions, *key, made, bars))
+            lines.append({at: value + begun[-1] for at, value in made.items()})
+        missing += list(fills)[MOST_SYMBOLS:]
+        beside = sum(told(rows_of(positions, *key)) or 0.0 for key in missing)
+        found = curve(lines, [symbol for _, symbol in missing], begun)
+        return replace(found, told=told(positions), beside=round(beside, 2))
 
     def _bars(self, caller: Caller, exchange: str, symbol: str) -> list[Candle]:
         now = self._clock.now()
@@ -79,8 +87,12 @@ class PnlCurve:
 
 def held(positions: Sequence[Position], exchange: str, symbol: str) -> Decimal:
     """Signed units of a symbol now, over its products."""
-    named = [one for one in positions if (one.exchange.value, one.symbol) == (exchange, symbol)]
-    return sum((one.quantity for one in named), Decimal(0))
+    return sum((one.quantity for one in rows_of(positions, exchange, symbol)), Decimal(0))
+
+
+def rows_of(positions: Sequence[Position], exchange: str, symbol: str) -> list[Position]:
+    """The positions in a symbol, one for each product."""
+    return [one for one in positions if (one.exchange.value, one.symbol) == (exchange, symbol)]
 
 
 def value_of(positions: Sequence[Position], exchange: str, symbol: str) -> float:
@@ -106,7 +118,7 @@ def gained_before(
     bars: Sequence[Candle],
 ) -> float:
     """What a symbol's positions count beyond its line, rupees; 0 where nothing was carried in, or it is not known."""
-    rows = [one for one in positions if (one.exchange.value, one.symbol) == (exchange, symbol)]
+    rows = rows_of(positions, exchange, symbol)
     quantity, traded = held(positions, exchange, symbol), sum(t.side.sign * t.quantity for t in trades)
     counted, last = told(rows), next((one.last_price for one in rows if one.quantity), None)
     if quantity == traded or not made or counted is None:
@@ -135,19 +147,21 @@ def line(trades: Sequence[Trade], now: Decimal, value: float, bars: Sequence[Can
     return made
 
 
-def curve(lines: Sequence[dict[int, float]], missing: list[str]) -> Curve:
-    """The sum of the symbols' lines; between a symbol's bars its last value stands."""
+def curve(lines: Sequence[dict[int, float]], missing: list[str], begun: Sequence[float] = ()) -> Curve:
+    """The sum of the symbols' lines; between a symbol's bars its last value stands. `begun` is what each line counts
+    before its first bar, 0 unless said."""
     minutes = sorted({at for one in lines for at in one})
-    last = [0.0] * len(lines)
+    last = list(begun) or [0.0] * len(lines)
     points: list[tuple[int, float]] = []
-    peak = drawdown = 0.0
+    peak = start = round(sum(last), 2)
+    drawdown = 0.0
     for at in minutes:
         last = [one.get(at, before) for one, before in zip(lines, last, strict=True)]
         total = round(sum(last), 2)
         points.append((at, total))
         peak = max(peak, total)
         drawdown = min(drawdown, total - peak)
-    totals = [total for _, total in points] or [0.0]
+    totals = [start, *(total for _, total in points)]
     return Curve(
         points=points,
         best=max(totals),
@@ -155,6 +169,7 @@ def curve(lines: Sequence[dict[int, float]], missing: list[str]) -> Curve:
         now=totals[-1],
         drawdown=round(drawdown, 2),
         missing=missing,
+        begun=start,
     )
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from broker.paper.booked import BookedOrder
+from domain.figures import inr
 from domain.ledger import PaperAnswer
 from domain.model import IntentKind
-from domain.money import rupees
 from domain.outcomes import Accepted, Outcome, Refused
 
 
@@ -37,7 +37,7 @@ def outcome_of(answer: PaperAnswer) -> Outcome:
 
 def no_funds(available: Decimal, lacking: Decimal) -> Refused:
     """Not enough money for an order."""
-    words = f"Insufficient funds: ₹{rupees(available)} is available, ₹{rupees(lacking)} is lacking"
+    words = f"Insufficient funds: ₹{inr(available)} is available, ₹{inr(lacking)} is lacking"
     return Refused("INSUFFICIENT_FUNDS", words)
 
 

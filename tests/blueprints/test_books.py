@@ -148,6 +148,19 @@ def test_trades_and_holdings_have_their_pages(stage: Stage, owner: Visitor) -> N
     ]
     page = owner.get("/holdings").text
     assert "\u2212145.00" in page and "On 25 Nov 2026" in page and "14,855.00" in page
+    assert 'data-feed="NSE:INFY" data-held="10" data-average="1500" data-pnl="-145.0"' in page
+    assert 'data-total-worth="holdings-held"' in page and 'data-total-return="holdings-held"' in page
+    assert "data-total" not in owner.get("/holdings?q=nothing").text.partition('id="main"')[2]
+
+
+def test_a_share_held_on_two_exchanges_is_two_holdings(stage: Stage, owner: Visitor) -> None:
+    held = {"symbol": "INFY", "quantity": Decimal(10), "average_price": Decimal(1500)}
+    stage.books.holdings = [
+        Holding(exchange=Exchange.NSE, last_price=1485.5, **held),
+        Holding(exchange=Exchange.BSE, last_price=1600.0, **held),
+    ]
+    page = owner.get("/holdings").text
+    assert ">14,855.00</td>" in page and ">16,000.00</td>" in page and ">30,855.00</span>" in page
 
 
 def test_csv_is_whole_exact_and_runs_nothing(stage: Stage, owner: Visitor) -> None:

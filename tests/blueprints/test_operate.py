@@ -134,7 +134,7 @@ def test_the_curve_follows_fills_and_prices(stage: Stage, owner: Visitor) -> Non
     stage.books.positions.append(position(quantity=Decimal(100)))
     assert "P&amp;L today" in owner.get("/pnl").text
     points = owner.get("/pnl/points").json["points"]
-    assert [value for _, value in points] == [100.0, 100.0, 100.0]
+    assert [value for _, value in points] == [555.0, 555.0, 555.0]
 
 
 def test_a_curve_that_cannot_be_read_says_why(stage: Stage, owner: Visitor) -> None:

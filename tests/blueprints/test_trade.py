@@ -17,7 +17,7 @@ def test_the_workspace_stands_without_a_script(stage: Stage, owner: Visitor) -> 
     page = owner.get("/trade?exchange=NSE&symbol=RELIANCE").text
     for words in ("1,537.00", "Prev. close", "Paper buy RELIANCE", 'data-depth="NSE:RELIANCE"', "+555.00"):
         assert words in page
-    assert 'value="1537.00"' in page
+    assert 'value="1,537.00"' in page
 
 
 def test_the_ticket_of_a_contract_counts_in_lots(owner: Visitor) -> None:

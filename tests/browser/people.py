@@ -101,7 +101,7 @@ def live_a_day(person: Person) -> None:
         start="09:15",
         end="15:00",
         squareoff="15:15",
-        intraday="1",
+        intraday="on",
     )
     person.send(
         "/python/new",

@@ -23,7 +23,7 @@ from tests.browser.product import PASSWORD, ROOT, Desk, launch, running
 
 LOOKS = (("dark", 1440, 900), ("light", 1440, 900), ("dark", 360, 740), ("light", 360, 740))
 COLOURS = 224
-BETWEEN = 48
+BETWEEN = 112
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def _draw(
     image: Any,
 ) -> None:
     theme, width, height = look
-    desk = Desk(browser, base, width, height, reduced_motion="reduce")
+    desk = Desk(browser, base, width, height, locale="en-IN", reduced_motion="reduce")
     desk.page.goto("/login")
     desk.theme(theme)
     for path in strangers:
@@ -83,17 +83,25 @@ def _shoot(desk: Desk, path: str, file: Path, image: Any) -> None:
     desk.page.goto(path)
     if desk.page.locator("[data-feed-dot]").count():
         desk.page.wait_for_selector("[data-feed-dot].dot-ok", state="attached", timeout=60_000)
+        desk.page.wait_for_selector(
+            "[data-feed-text]:text-matches('[0-9] s')", state="attached", timeout=60_000
+        )
+    if desk.page.locator("[data-line], #chart").count():
+        desk.page.wait_for_selector(":is([data-line], #chart) canvas", state="attached", timeout=60_000)
     desk.page.wait_for_timeout(2000 if "/trade?" in path else 500)
     shot = image.open(io.BytesIO(desk.page.screenshot())).convert("RGB")
     shot.quantize(palette=_palette(shot, image), dither=0).save(file, optimize=True)
 
 
 def _palette(shot: Any, image: Any) -> Any:
-    """The commonest colours as they are, and a few for everything between them."""
-    common = sorted(shot.getcolors(shot.width * shot.height), reverse=True)[: COLOURS - BETWEEN]
-    between = shot.quantize(BETWEEN, dither=0).getpalette()[: 3 * BETWEEN]
+    """The commonest colours as they are, and some for everything between them, where each colour counts once:
+    a dot of a few pixels keeps its own."""
+    found = [colour for _, colour in sorted(shot.getcolors(shot.width * shot.height), reverse=True)]
+    each = image.new("RGB", (len(found), 1))
+    each.putdata(found)
+    between = each.quantize(BETWEEN, dither=0).getpalette()[: 3 * BETWEEN]
     palette = image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in common for part in colour] + between)
+    palette.putpalette([part for colour in found[: COLOURS - BETWEEN] for part in colour] + between)
     return palette
 
 

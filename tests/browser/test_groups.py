@@ -119,6 +119,56 @@ def test_a_row_of_positions_agrees_with_itself_at_every_tick(product: Product, d
     page.wait_for_function(_SAME, timeout=5_000)
 
 
+_HOLDING = """<section id="holdings-held"><table><tbody>
+<tr data-feed="NSE:TCS" data-held="12" data-average="2000" data-pnl="0" data-worth="24000">
+<td data-cell="last">2,000.00</td><td data-cell="worth">24,000.00</td>
+<td><span data-cell="open-pnl">0.00</span></td></tr></tbody></table>
+<b data-total-worth="holdings-held">24,000.00</b><b data-total-pnl="holdings-held">0.00</b>
+<b data-total-return="holdings-held" data-cost="24000">0.00%</b></section>"""
+_PUT = """(held) => {
+  document.querySelector("#holdings-held").outerHTML = held;
+  document.dispatchEvent(new CustomEvent("swapped"));
+}"""
+_HELD = """() => {
+  const number = (text) => Number(text.replaceAll(",", "").replace("\u2212", "-").replace("%", ""));
+  const shown = (part) => number(document.querySelector(`#holdings-held ${part}`).textContent);
+  const [last, worth, gain] = ["last", "worth", "open-pnl"].map((name) => shown(`[data-cell=${name}]`));
+  const [total, pnl, share] = ["worth", "pnl", "return"].map((name) => shown(`[data-total-${name}]`));
+  const near = (a, b, by = 0.011) => Math.abs(a - b) < by;
+  return last !== 2000 && near(worth, last * 12) && near(gain, worth - 24000) && near(total, worth) && near(pnl, gain)
+    && near(share, gain / 240, 0.0051);
+}"""
+
+
+def test_holdings_move_with_every_tick(desk: Desk) -> None:
+    """Last, value and P&L of a holding, and the sums above them, are of one tick. Nothing settles within a test's day,
+    so the row is put into the page, as a fragment that arrives is."""
+    page = desk.page
+    page.goto("/holdings")
+    page.evaluate(_PUT, _HOLDING)
+    page.wait_for_function(_HELD, timeout=20_000)
+    assert desk.complaints == []
+
+
+_MIDDLES = """parts => parts.map(part => {
+  const box = part.getBoundingClientRect();
+  return box.top + box.height / 2;
+})"""
+
+
+def test_what_acts_on_a_book_stands_in_one_row_at_every_width(product: Product, desk: Desk) -> None:
+    """Filter, grouping, share and the exits beside each other: none alone on a line of its own."""
+    asha, page = Person(product), desk.page
+    asha.make_key("one row")
+    asha.order("SBIN", quantity="10")
+    for width in (768, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        for path in ("/positions", "/orders"):
+            page.goto(path)
+            middles = page.locator(".bookhead > :is(form, details)").evaluate_all(_MIDDLES)
+            assert len(middles) > 1 and max(middles) - min(middles) < 3, (width, path, middles)
+
+
 def test_trade_costs_baskets_and_books(product: Product, desk: Desk) -> None:
     """What an order costs before it goes, a chart, a basket sent once, a position closed, the book as a file."""
     asha, page = Person(product), desk.page

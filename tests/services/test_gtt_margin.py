@@ -86,7 +86,7 @@ def test_one_that_can_be_paid_passes() -> None:
 
 
 def test_one_that_cannot_says_what_it_needs_and_what_there_is() -> None:
-    with pytest.raises(InvalidRequest, match=r"need 650\.00 rupees and 649\.99 are available") as refused:
+    with pytest.raises(InvalidRequest, match=r"need ₹650\.00 and ₹649\.99 is available") as refused:
         check(Desk(available="649.99"), GTT)
     assert refused.value.field == "quantity"
 

@@ -24,7 +24,7 @@ from services.gate import Admission, Gate
 from services.orders import OrderTerms
 from services.risk import Facts
 from services.settling import unseen
-from tests.services.order_world import NOW, World, buy
+from tests.services.order_world import NOW, RELIANCE, World, buy
 
 
 def test_an_accepted_order_is_told_by_the_brokers_id_and_seen_at_once(world: World) -> None:
@@ -32,6 +32,20 @@ def test_an_accepted_order_is_told_by_the_brokers_id_and_seen_at_once(world: Wor
     assert (placed.state, placed.order_id) == ("accepted", "B1")
     assert [e.order.state for e in world.updates.since(world.caller.account.id, 0)] == [OrderState.PENDING]
     assert world.bells == [world.caller.account.id]
+
+
+def test_what_the_gate_took_is_ours_and_not_the_brokers(world: World) -> None:
+    """An exit is weighed against positions that took 40 ms to read: these are before it was sent, not after."""
+
+    def slow(*_: object) -> Facts:
+        world.clock.move(0.04)
+        return Facts(position=Decimal(10))
+
+    world.gate = Gate(world.orders_db, world.clock, slow)
+    placed, _ = world.gate.admit(
+        world.caller, buy(10, side=Side.SELL, reduce_only=True), RELIANCE, Admission()
+    )
+    assert placed.sent_at is not None and (placed.sent_at - placed.created_at).total_seconds() == 0.04
 
 
 def test_a_refusal_is_told_in_the_brokers_words(world: World) -> None:

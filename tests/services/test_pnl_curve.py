@@ -50,6 +50,18 @@ def test_the_curve_sums_and_measures_the_fall() -> None:
     assert made.missing == ["Y"]
 
 
+def test_a_day_that_only_falls_was_best_where_it_began() -> None:
+    """The deepest fall is from the day's beginning, so that is its best: the figures agree with each other."""
+    made = curve([{0: -10.0, 60: -25.0}], [])
+    assert (made.begun, made.best, made.worst, made.drawdown) == (0.0, 0.0, -25.0, -25.0)
+
+
+def test_what_was_carried_in_begins_with_what_it_had_gained() -> None:
+    made = curve([{0: 110.0, 60: 90.0}, {60: 5.0}], [], [100.0, 0.0])
+    assert made.points == [(0, 110.0), (60, 95.0)]
+    assert (made.begun, made.best, made.worst, made.now, made.drawdown) == (100.0, 110.0, 95.0, 95.0, -15.0)
+
+
 def held(quantity: int, realised: str | None, unrealised: str | None, last: float = 103.0) -> Position:
     return Position(
         symbol="X",

@@ -1,6 +1,6 @@
 /* Behaviour of the frame: theme, menus, dialogs, copy buttons, the clock, countdowns, toasts, hold to confirm. */
 import { all, announce, on, one, root } from "./dom.js";
-import { clock } from "./format.js";
+import { clock, inr } from "./format.js";
 
 const HOLD = 1500;
 const TOAST = 5000;
@@ -119,8 +119,8 @@ function confirms() {
 /** A stepped field moves by its tick or lot, with its buttons or the arrow keys. */
 function step(input, by) {
   const now = Number(String(input.value).replaceAll(",", "")) || 0;
-  const places = (String(by).split(".")[1] ?? "").length;
-  input.value = Math.max(0, now + by).toFixed(places);
+  const places = String(by).includes(".") ? Math.max(2, String(by).split(".")[1].length) : 0;
+  input.value = inr(Math.max(0, now + by), places);
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 

@@ -16,7 +16,7 @@ const ist = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB", { 
 
 async function draw(box) {
   const answer = await fetch(box.dataset.line, { headers: { "X-Requested-With": "fetch" } });
-  const { points, before } = await answer.json();
+  const { points, begun, beside } = await answer.json();
   if (!points?.length) return;
   const grid = { color: token("--grid") };
   const chart = createChart(box, {
@@ -31,22 +31,22 @@ async function draw(box) {
   const down = "--down";
   const pnl = chart.addSeries(BaselineSeries, { baseValue: { type: "price", price: 0 }, topLineColor: token(up), topFillColor1: token(up, 0.25), topFillColor2: token(up, 0.02), bottomLineColor: token(down), bottomFillColor1: token(down, 0.02), bottomFillColor2: token(down, 0.25), lineWidth: 2, priceLineStyle: LineStyle.Dotted });
   pnl.setData(points.map(([time, value]) => ({ time, value })));
-  let peak = 0;
+  let peak = begun;
   const falls = points.map(([time, value]) => { peak = Math.max(peak, value); return { time, value: value - peak }; });
   const fall = chart.addSeries(AreaSeries, { lineColor: token(down), topColor: token(down, 0.02), bottomColor: token(down, 0.3), lineWidth: 1, priceLineVisible: false, title: "Fall from the high" }, 1);
   fall.setData(falls);
   chart.panes()[0]?.setStretchFactor(3);
   chart.timeScale().fitContent();
-  if (before === null || before === undefined) return;
-  const follow = followed(points, (time, value, below) => { pnl.update({ time, value }); fall.update({ time, value: below }); });
-  const heed = (total) => follow(Math.round((total - before) * 100) / 100);
+  if (beside === null || beside === undefined) return;
+  const follow = followed(points, begun, (time, value, below) => { pnl.update({ time, value }); fall.update({ time, value: below }); });
+  const heed = (total) => follow(Math.round((total - beside) * 100) / 100);
   document.addEventListener("pnl", (event) => heed(event.detail));
   if (accountPnl() !== null) heed(accountPnl());
 }
 
 /** The last minute of the line moves with the header's figure, and the extremes with it; minutes before stand. */
-function followed(points, show) {
-  const past = { best: -Infinity, worst: Infinity, peak: 0, fall: 0 };
+function followed(points, begun, show) {
+  const past = { best: begun, worst: begun, peak: begun, fall: 0 };
   const close = (value) => Object.assign(past, { best: Math.max(past.best, value), worst: Math.min(past.worst, value), peak: Math.max(past.peak, value), fall: Math.min(past.fall, value - Math.max(past.peak, value)) });
   points.slice(0, -1).forEach(([, value]) => close(value));
   let [minute, last] = points.at(-1);

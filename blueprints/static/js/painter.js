@@ -109,6 +109,7 @@ function paintRow(holder, tick, now) {
     else if (cell.name === "change-percent" && close) { write(cell, `${signed(change)} (${signed((change / close) * 100)}%)`); tint(cell.node, direction(change)); }
     else if (cell.name === "open-pnl" || cell.name === "pnl") paintPnl(holder, cell, ltp);
     else if (cell.name === "return") paintReturn(holder, cell, ltp);
+    else if (cell.name === "worth") write(cell, inr(ltp * holder.held * holder.value));
     else paintFact(cell, tick);
   }
   if (holder.held !== undefined) totalsDue = true;
@@ -143,7 +144,7 @@ function paintDepth(holder, tick) {
   for (const [rows, given] of [[holder.cells.buy, buy], [holder.cells.sell, sell]]) {
     rows.forEach((row, at) => {
       const level = given[at];
-      const set = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
+      const set = (node, text) => node && say(node, text);
       set(row.price, level?.price ? inr(level.price) : ABSENT);
       set(row.quantity, level?.quantity ? inr(level.quantity, 0) : ABSENT);
       set(row.orders, level?.orders ? inr(level.orders, 0) : ABSENT);
@@ -153,14 +154,18 @@ function paintDepth(holder, tick) {
   }
 }
 
+const gainOf = (element, holder, tick) => (tick ? (tick.ltp - holder.average) * holder.held * holder.value : Number(element.dataset.pnl || NaN));
+const worthOf = (element, holder, tick) => (tick ? tick.ltp * holder.held * holder.value : Number(element.dataset.worth || NaN));
+const say = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+
 /** What a part of the page holds: what was booked plus each open position at its last price; null while a part of it
 is not known. */
-function sumOf(scope, booked) {
+function sumOf(scope, booked, partOf = gainOf) {
   let sum = Number(booked || 0);
   for (const element of all("[data-held]", scope)) {
     const holder = byElement.get(element);
     const tick = holder && latest.get(holder.key);
-    sum += tick ? (tick.ltp - holder.average) * holder.held * holder.value : Number(element.dataset.pnl || NaN);
+    sum += partOf(element, holder, tick);
   }
   return Number.isFinite(sum) ? sum : null;
 }
@@ -169,16 +174,20 @@ function sumOf(scope, booked) {
 function paintTotals() {
   totalsDue = false;
   const sums = new Map();
-  for (const total of all("[data-total-pnl]")) {
-    const name = total.dataset.totalPnl;
+  for (const total of all("[data-total-pnl], [data-total-return]")) {
+    const { totalPnl, totalReturn, cost } = total.dataset;
+    const name = totalPnl ?? totalReturn;
     const scope = document.getElementById(name);
     if (!scope) continue;
     if (!sums.has(name)) sums.set(name, sumOf(scope, scope.dataset.booked));
     const sum = sums.get(name);
     if (sum === null) continue;
-    const text = signed(sum);
-    if (total.textContent !== text) total.textContent = text;
+    say(total, totalPnl ? signed(sum) : `${signed((sum / cost) * 100)}%`);
     tint(total, direction(sum));
+  }
+  for (const total of all("[data-total-worth]")) {
+    const sum = sumOf(document.getElementById(total.dataset.totalWorth), 0, worthOf);
+    if (sum !== null) say(total, inr(sum));
   }
   if (sums.has(ACCOUNT)) account = sums.get(ACCOUNT);
   if (account !== null) document.dispatchEvent(new CustomEvent("pnl", { detail: account }));

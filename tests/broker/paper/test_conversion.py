@@ -74,7 +74,7 @@ def test_without_the_money_nothing_moves() -> None:
     floor.buy(quantity=200)
     outcome = floor.convert(quantity=200)
     assert isinstance(outcome, Refused) and outcome.code == "INSUFFICIENT_FUNDS"
-    assert "₹60000.00 is available, ₹100000.00 is lacking" in outcome.words
+    assert "₹60,000.00 is available, ₹1,00,000.00 is lacking" in outcome.words
     assert floor.position().quantity == 200
     assert isinstance(floor.convert(quantity=75), Accepted)
 
