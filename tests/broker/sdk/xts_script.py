@@ -20,6 +20,12 @@ told = json.loads(sys.argv[1])
 keys = told["credentials"]
 root = "{0.scheme}://{0.netloc}".format(urlsplit(told["rest"]))
 stream = "{0.scheme}://{0.netloc}".format(urlsplit(told["stream"]))
+mount = urlsplit(told["market"]).path.strip("/")
+feed = urlsplit(told["stream"]).path
+# Its table of routes is where a server with another mount is named.
+XTSConnect._routes = {
+    name: route.replace("apimarketdata", mount) for name, route in XTSConnect._routes.items()
+}
 found = {}
 
 
@@ -97,7 +103,7 @@ async def live(api, trade, infy, wanted):
     ticks, told_orders = Listener(), Listener()
     socket = MDSocket_io(api.token, api.userID, stream, ticks)
     order_socket = OrderSocket_io(trade.token, trade.userID, stream, told_orders)
-    await socket.connect()
+    await socket.connect(socketio_path=feed)
     await order_socket.connect()
     found["snapshot"] = len(api.send_subscription(wanted, 1501)["result"]["listQuotes"])
     found["again"] = api.send_subscription(wanted, 1501)["description"]
