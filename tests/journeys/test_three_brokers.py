@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.simulators.server import Simulator
 
 pytestmark = pytest.mark.xdist_group("three brokers")
 
-BROKERS = ("zerodha", "flattrade", "shoonya")
+BROKERS = ("zerodha", "flattrade", "iifl")
 PRICES = dict(zip(BROKERS, (1510.0, 1520.0, 1530.0), strict=True))
 
 
@@ -126,6 +127,27 @@ def _sees_its_own(desk: Desk, sockets: dict[str, ClientConnection]) -> None:
         assert not seen & (set(PRICES.values()) - {PRICES[name]}), name
         order_id = desk.place(name)
         frames_until(socket, lambda f, o=order_id: f.get("type") == "order_update" and o in json.dumps(f))
+
+
+def test_market_data_that_lost_its_own_session_comes_back_by_itself(desk: Desk) -> None:
+    """In the process that serves the API and in the one that carries the feed, by one login between them."""
+    name, face = "iifl", desk.faces["iifl"]
+    with ExitStack() as stack:
+        socket = desk.socket(name, stack)
+        frames_until(socket, lambda frame: frame.get("type") == "market_data")
+        face.tick("NSE", "INFY", 1540.0)
+        face.requests.clear()
+        face.expire_tokens("market")
+        face.ws_close(1006)
+        asked = desk.post(name, "quotes", symbol="INFY", exchange="NSE")
+        assert asked["data"]["ltp"] == 1540
+        deadline = time.monotonic() + 15
+        while not any(request.op == "subscribe" for request in face.requests):
+            assert time.monotonic() < deadline, "the feed did not come back"
+            time.sleep(0.1)
+        face.tick("NSE", "INFY", 1541.0)
+        frames_until(socket, lambda f: f.get("type") == "market_data" and f["data"]["ltp"] == 1541.0)
+    assert sum("auth/login" in request.path for request in face.requests) == 1
 
 
 def test_an_ended_session_is_told_and_a_new_login_goes_on(desk: Desk) -> None:
