@@ -307,6 +307,20 @@ def save(strategy_id: str) -> Answer:
     return redirect(url_for("python.edit", strategy_id=strategy_id, file=form.get("file")), 303)
 
 
+@blueprint.post("/<strategy_id>/renew")
+def renew(strategy_id: str) -> Answer:
+    """Keep an uploaded file, or a zip in place of all files, as a new version."""
+    file, note = request.files.get("strategy_file"), request.form.get("note", "").strip()
+    try:
+        if file is None or not file.filename:
+            raise InvalidRequest("Choose a file or a .zip.", "strategy_file")
+        version = _host().renew(caller(), strategy_id, file.filename, file.stream.read(), note)
+    except InvalidRequest as error:
+        return _edit_page(strategy_id, problems={"content": str(error)}), 400
+    say("up", f"Version {version.number} saved", "It runs from the next start.")
+    return redirect(url_for("python.edit", strategy_id=strategy_id), 303)
+
+
 @blueprint.get("/<strategy_id>/versions/<int:number>")
 def version(strategy_id: str, number: int) -> str:
     """How a version differs from the newest."""

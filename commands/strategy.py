@@ -1,4 +1,4 @@
-"""Hosted strategies: `strategy list`, `upload FILE`, `start`, `stop`, `restart`, `log`, `show`, `set`, `delete`.
+"""Hosted strategies: `strategy list`, `upload`, `save`, `start`, `stop`, `restart`, `log`, `show`, `set`, `delete`.
 
 A strategy is named by its id, or by its name where that is one's only. Starting and stopping are done by the worker;
 this only says what is wanted, and waits a moment to tell what came of it.
@@ -18,9 +18,10 @@ from domain.clock import IST
 from domain.model import Exchange
 from domain.strategies import Schedule, ScheduleKind, Strategy, StrategyState, Window
 from services.accounts import Caller
-from services.strategy_host import default_schedule
+from services.strategy_host import EXCHANGES, default_schedule
 from strategies import logs, shelter
 from strategies.schedule import told
+from strategies.upload import LARGEST_UPLOAD, TOO_LARGE
 
 _PATIENCE = 15.0
 
@@ -39,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     upload.add_argument(
         "--window", action="append", default=[], help="09:15-15:30, open-5m-close; repeatable"
     )
+    save = verbs.add_parser("save", help="keep a file or a .zip as a new version, or an old version again")
+    _named(save)
+    save.add_argument("file", type=Path, nargs="?")
+    save.add_argument("--version", type=int, help="go back to this one instead of giving a file")
+    save.add_argument("--note", default="", help="what changed")
     upload.add_argument("--always", action="store_true", help="run at all hours")
     upload.add_argument("--manual", action="store_true", help="run only when started")
     for name, words in (
@@ -108,6 +114,8 @@ def _show(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -
     host = platform.strategy_host
     print(f"{strategy.id}: {strategy.name}, {strategy.state} {strategy.reason}".rstrip())
     print(f"  {told(strategy.schedule)}, {strategy.exchange}; version {strategy.version}; {strategy.entry}")
+    for each in host.versions(caller, strategy.id)[:10]:
+        print(f"  version {each.number}, {_at(each.made_at)} by {each.made_by}: {each.note}")
     for run_ in host.runs(caller, strategy.id, 10):
         end = f"{_at(run_.ended_at)} {run_.reason}" if run_.ended_at else f"process {run_.pid}"
         print(f"  run {run_.generation} of version {run_.version}, {_at(run_.created_at)} to {end}")
@@ -117,7 +125,7 @@ def _show(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -
 
 
 def _upload(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -> int:
-    exchange = Exchange(args.exchange.upper())
+    exchange = _exchange(args.exchange)
     schedule = default_schedule(exchange)
     if args.always or args.manual:
         schedule = Schedule(kind=ScheduleKind.ALWAYS if args.always else ScheduleKind.MANUAL)
@@ -125,10 +133,39 @@ def _upload(platform: opened.Platform, caller: Caller, args: argparse.Namespace)
         windows = tuple(_window(text) for text in args.window)
         schedule = Schedule(windows=windows, days=schedule.days)
     made = platform.strategy_host.upload(
-        caller, args.name or args.file.stem, args.file.name, args.file.read_bytes(), exchange, schedule
+        caller, args.name or args.file.stem, args.file.name, _content(args.file), exchange, schedule
     )
     print(made.id)
     return 0
+
+
+def _save(platform: opened.Platform, caller: Caller, args: argparse.Namespace) -> int:
+    strategy, host = _find(platform, caller, args.name), platform.strategy_host
+    if (args.file is None) == (args.version is None):
+        raise config.SettingsError("give a file, or --version with the number of an old one")
+    if args.file is None:
+        made = host.roll_back(caller, strategy.id, args.version)
+    else:
+        made = host.renew(caller, strategy.id, args.file.name, _content(args.file), args.note)
+    print(f"version {made.number}; it runs from the next start")
+    return 0
+
+
+def _content(path: Path) -> bytes:
+    """A file to upload; one that is too large is not read."""
+    try:
+        if path.stat().st_size > LARGEST_UPLOAD:
+            raise config.SettingsError(TOO_LARGE)
+        return path.read_bytes()
+    except OSError as error:
+        raise config.SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _exchange(name: str) -> Exchange:
+    try:
+        return Exchange(name.upper())
+    except ValueError as error:
+        raise config.SettingsError(f"there is no exchange {name!r}; use {', '.join(EXCHANGES)}") from error
 
 
 def _window(text: str) -> Window:
@@ -219,6 +256,7 @@ _VERBS = {
     "list": _list,
     "show": _show,
     "upload": _upload,
+    "save": _save,
     "start": _start,
     "stop": _stop,
     "restart": _restart,

@@ -262,6 +262,13 @@ class StrategyHost:
         bundle = uploads.bundle({**current, **files}, strategy.entry)
         return self._keep_version(caller, strategy, bundle, note)
 
+    def renew(self, caller: Caller, strategy_id: str, name: str, content: bytes, note: str) -> Version:
+        """Keep an upload as a new version; see `strategies.upload.renewed`. Raises InvalidRequest."""
+        strategy = self._at_rest(caller, strategy_id)
+        current = self.places(strategy).load_version(strategy.version)
+        bundle = uploads.renewed(current, strategy.entry, name, content)
+        return self._keep_version(caller, strategy, bundle, note or "uploaded")
+
     def roll_back(self, caller: Caller, strategy_id: str, number: int) -> Version:
         """Make an old version the newest again. Raises NotFound, and InvalidRequest while it runs."""
         strategy = self._at_rest(caller, strategy_id)

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from domain.errors import InvalidRequest
 
 LARGEST_UPLOAD = 8 << 20
+TOO_LARGE = f"An upload is {LARGEST_UPLOAD >> 20} MB at most."
 LARGEST_FILE = 2 << 20
 LARGEST_TOTAL = 32 << 20
 MOST_FILES = 200
@@ -64,15 +65,26 @@ def read(name: str, content: bytes) -> Bundle:
     if "\0" in name:
         raise InvalidRequest("The file's name holds a NUL.", "strategy_file")
     name = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
-    if len(content) > LARGEST_UPLOAD:
-        raise InvalidRequest(f"An upload is {LARGEST_UPLOAD >> 20} MB at most.", "strategy_file")
-    if not content.strip():
-        raise InvalidRequest("The file is empty.", "strategy_file")
+    _check_size(content)
     if name.lower().endswith(".zip"):
         return bundle(_unpacked(content))
     if not name.lower().endswith(".py"):
         raise InvalidRequest("Upload a Python file (.py) or a zip of several.", "strategy_file")
     return bundle({safe_stem(name) + ".py": content})
+
+
+def renewed(current: Mapping[str, bytes], entry: str, name: str, content: bytes) -> Bundle:
+    """What an upload makes of a version's files. Raises InvalidRequest.
+
+    A zip takes the place of all of them. A file takes that of the one of its name; else a Python file is the new text
+    of the one that is run, and another one, as requirements.txt, is added.
+    """
+    base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    if base.lower().endswith(".zip"):
+        return read(base, content)
+    _check_size(content)
+    path = entry if base.lower().endswith(".py") and base not in current else base
+    return bundle({**current, path: content}, entry)
 
 
 def bundle(files: Mapping[str, bytes], entry: str = "") -> Bundle:
@@ -110,6 +122,13 @@ def compiles(path: str, content: bytes) -> str:
     except (ValueError, RecursionError, MemoryError) as error:
         return f"{path}: {str(error) or 'nested too deeply'}"
     return ""
+
+
+def _check_size(content: bytes) -> None:
+    if len(content) > LARGEST_UPLOAD:
+        raise InvalidRequest(TOO_LARGE, "strategy_file")
+    if not content.strip():
+        raise InvalidRequest("The file is empty.", "strategy_file")
 
 
 def _entry(files: Mapping[str, bytes]) -> str:

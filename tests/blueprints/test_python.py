@@ -141,6 +141,22 @@ def test_code_is_saved_as_a_version_compared_and_brought_back(owner: Visitor) ->
     assert broken.status_code == 400 and "line 1" in broken.get_json()["message"]
 
 
+def test_a_file_is_uploaded_as_a_new_version(owner: Visitor) -> None:
+    """A list of packages is added to a strategy of one file; what is refused leaves the version as it was."""
+    strategy_id = upload(owner)
+    path = f"/python/{strategy_id}/renew"
+    assert path in owner.get(f"/python/{strategy_id}/edit").text
+    listed = (io.BytesIO(b"requests==2.32.3\n"), "requirements.txt")
+    assert owner.post(path, strategy_file=listed).status_code == 303
+    assert "requirements.txt" in owner.get(f"/python/{strategy_id}/edit").text
+    for file in ((io.BytesIO(b"def ("), "new.py"), (io.BytesIO(b""), "")):
+        assert owner.post(path, strategy_file=file).status_code == 400
+    newer = owner.post(path, strategy_file=(io.BytesIO(b'print("v3")\n'), "new.py"))
+    assert newer.status_code == 303
+    content = owner.get(f"/python/api/strategy/{strategy_id}/content").get_json()
+    assert (content["content"], content["version"]) == ('print("v3")\n', 3)
+
+
 def test_a_schedule_is_changed_by_json_and_by_the_form(owner: Visitor) -> None:
     strategy_id = upload(owner)
     body = {"start_time": "10:00", "stop_time": "11:00", "days": ["Tuesday"]}

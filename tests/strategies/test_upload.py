@@ -49,6 +49,28 @@ def test_paths_that_lead_elsewhere_are_refused(name: str) -> None:
         upload.bundle({"main.py": GOOD, name: GOOD})
 
 
+def test_an_upload_renews_what_is_there() -> None:
+    """A zip takes the place of all, a Python file that of the one that is run, another file its own."""
+    old = {"main.py": GOOD, "helper.py": GOOD}
+    new = b"print(2)\n"
+    assert upload.renewed(old, "main.py", "mine_v2.py", new).files == {**old, "main.py": new}
+    assert upload.renewed(old, "main.py", "a\\helper.py", new).files == {**old, "helper.py": new}
+    listed = upload.renewed(old, "main.py", "requirements.txt", b"requests==2.32.3\n")
+    assert listed.entry == "main.py" and set(listed.files) == {*old, "requirements.txt"}
+    whole = upload.renewed(old, "main.py", "x.zip", zipped(("strategy.py", new)))
+    assert (dict(whole.files), whole.entry) == ({"strategy.py": new}, "strategy.py")
+    for name, content in (
+        ("requirements.txt", b"-e /etc"),
+        ("x.py", b"def ("),
+        ("x.so", GOOD),
+        ("x.py", b" "),
+    ):
+        with pytest.raises(InvalidRequest):
+            upload.renewed(old, "main.py", name, content)
+    with pytest.raises(InvalidRequest, match="8 MB"):
+        upload.renewed(old, "main.py", "x.py", b"#" * (upload.LARGEST_UPLOAD + 1))
+
+
 def test_links_doubles_and_names_that_clash_by_case_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="link"):
         upload.read("a.zip", zipped(("main.py", GOOD), ("x.py", b"/etc/passwd"), link="x.py"))
