@@ -1,5 +1,6 @@
 """Pages that show how the server does."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -111,6 +112,25 @@ def test_a_contract_file_is_asked_for_again(stage: Stage, owner: Visitor) -> Non
     assert "Download again" in owner.get("/operate/contracts").text
     refused = owner.post("/operate/contracts/again")
     assert refused.status_code == 400 and "is not logged in" in refused.text
+
+
+def test_a_load_under_way_is_drawn_again_by_every_page_until_it_ends(stage: Stage, owner: Visitor) -> None:
+    """How far it is stands in the store, not in a page: reload, or look from another browser."""
+    seen = []
+
+    def work(report: Callable[[str, int, int], None]) -> str:
+        report("Reading NFO", 25_000, 1_20_000)
+        seen.extend(
+            owner.get(path).text for path in ("/operate/contracts", "/operate/contracts?part=panel") * 2
+        )
+        return "1,20,000 instruments"
+
+    stage.platform.jobs.run("master", "zerodha", work)
+    for page in seen:
+        assert "Reading NFO, 25,000 of 1,20,000" in page and 'max="120000" value="25000"' in page
+    assert 'hx-trigger="every 1s"' in seen[0]
+    done = owner.get("/operate/contracts").text
+    assert "1,20,000 instruments" in done and "Reading NFO" not in done and 'hx-trigger="every 20s"' in done
 
 
 def test_the_log_page_finds_lines(stage: Stage, owner: Visitor) -> None:
