@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from broker.interface import BrokerSession, InstrumentLookup, RenewData, nobody_renews
@@ -63,8 +64,6 @@ class BrokerStream:
                               socket, and is logged). It may call `line.confirmed(keys)` for acknowledged
                               subscriptions (a tick confirms by itself) and `self.on_orders(orders)`.
     on_connected(line)        a new socket: forget what partial updates had built up for this line.
-    on_refused()              a socket's login was refused: get other tokens where that is possible. It may block
-                              nothing; the next try is soon after it.
     build_heartbeat()         the application's own heartbeat, sent each `heartbeat_every` seconds (0: none).
 
     silence        seconds without one received byte after which a socket is dead; 0 when the broker may be quiet
@@ -215,9 +214,23 @@ class BrokerStream:
         """Called for each new socket, before anything is sent."""
 
     async def on_refused(self) -> None:
-        """Called for each refused login, before the next try."""
+        """Called for each refused login, before the next try: with other tokens where they are to be had."""
+        session = await self._renewed(self.session.tokens)
+        if session is not None:
+            self.session, self.refusals = session, 0
+
+    async def go_on_after(self, refused: Mapping[str, str]) -> None:
+        """After a refused call: a socket that is still open belongs to the session that ended."""
+        session = await self._renewed(refused) if refused == self.session.tokens else None
+        if session is not None:
+            await self.renew(session)
 
     # -- inside
+    async def _renewed(self, refused: Mapping[str, str]) -> BrokerSession | None:
+        """The session with market data tokens that were not refused; None when there are none to be had."""
+        fresh = await asyncio.to_thread(self.renew_data, refused)
+        return None if fresh is None else replace(self.session, tokens=fresh)
+
     def _room(self) -> Line | None:
         most, sockets = self.manifest.limits.symbols_per_socket, self.manifest.limits.sockets
         for line in self.lines:

@@ -7,17 +7,17 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import orjson
 
 from broker import fields
+from broker.data_session import DataSessionBroker
 from broker.families.xts import instruments, login, wire
 from broker.families.xts.stream import XtsStream
 from broker.http import Call, Reply
 from broker.interface import BrokerSession, InstrumentLookup, Tokens
-from broker.sequence import RestBroker
 from domain import market, model
 from domain.clock import Clock
 from domain.conversion import ConvertPosition
@@ -36,17 +36,12 @@ from domain.outcomes import Accepted, Outcome
 
 Opening = Callable[..., Tokens]
 DEPTH, INTEREST = 1502, 1510
-Result = TypeVar("Result")
 _TOKENS = {"rest": "access_token", "market": "market_token"}
 _DAILY = "D"
 _REFUSED = frozenset({"400", "404"})
 
 
-class _MarketSessionOver(BrokerError):
-    """The market data service does not take its token any more."""
-
-
-class XtsBroker(RestBroker):
+class XtsBroker(DataSessionBroker):
     """One session at an XTS house. Tokens: user_id, access_token (orders), market_user_id, market_token (data).
 
     opening  how a session begins: `login.with_key`, `login.with_access_token` or `login.with_session`
@@ -54,6 +49,7 @@ class XtsBroker(RestBroker):
 
     opening: ClassVar[Opening] = staticmethod(login.with_key)
     stream = XtsStream
+    data_role, data_token, token_header = "market", "market_token", "authorization"
 
     def __init__(self, session: BrokerSession, find: InstrumentLookup, clock: Clock) -> None:
         super().__init__(session, find, clock)
@@ -127,28 +123,6 @@ class XtsBroker(RestBroker):
         if "order" in told and "not found" in told:
             return OrderNotFound(name, code, words)
         return OrderRejected(name, code, words)
-
-    def refused_token(self, call: Call, over: SessionOver) -> BrokerError | SessionOver:
-        """Market data has a session of its own, which any other login with its keys ends. Orders go on without it."""
-        if call.url.startswith(self.url("market")):
-            name, title = self.manifest.name, self.manifest.title
-            return _MarketSessionOver(
-                name, text=f"{title}'s market data session has ended ({over}). Log in again for prices."
-            )
-        return super().refused_token(call, over)
-
-    def read(self, call: Call, parse: Callable[[object], Result]) -> Result:
-        """Where the market data session has ended, it is opened again and the call repeated, once."""
-        try:
-            return super().read(call, parse)
-        except _MarketSessionOver:
-            refused = {**self.session.tokens, "market_token": call.headers["authorization"]}
-            fresh = self.renew_data(refused)
-            if fresh is None:
-                raise
-        self.session = replace(self.session, tokens=fresh)
-        headers = {**call.headers, "authorization": fresh["market_token"]}
-        return super().read(replace(call, headers=headers), parse)
 
     def parse_order_id(self, payload: object) -> str:
         return wire.order_id(fields.row(payload))

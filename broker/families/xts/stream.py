@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import orjson
@@ -87,26 +86,10 @@ class XtsStream(XtsSocket):
 
     async def renew(self, session: BrokerSession) -> None:
         """The order service's socket is left alone where the market data's session alone is new."""
-        if _order_login(session) != _order_login(self.session):
+        kept = {name: self.session.tokens[name] for name in ("user_id", "access_token")}
+        if not kept.items() <= session.tokens.items() or session.urls != self.session.urls:
             await self._orders.renew(session)
         await super().renew(session)
-
-    # -- a session of its own
-    async def on_refused(self) -> None:
-        session = await self._renewed(self.session.tokens)
-        if session is not None:
-            self.session, self.refusals = session, 0
-
-    async def _log_in_again(self, refused: Mapping[str, str]) -> None:
-        """After a refused call: a socket that is still open belongs to the session that ended."""
-        session = await self._renewed(refused) if refused == self.session.tokens else None
-        if session is not None:
-            await self.renew(session)
-
-    async def _renewed(self, refused: Mapping[str, str]) -> BrokerSession | None:
-        """The session with market data tokens that were not refused; None when there are none to be had."""
-        fresh = await asyncio.to_thread(self.renew_data, refused)
-        return None if fresh is None else replace(self.session, tokens=fresh)
 
     # -- the socket
     def url(self) -> str:
@@ -214,7 +197,7 @@ class XtsStream(XtsSocket):
             return result if isinstance(result, dict) else {}
         log.warning("feed=%s %s refused: %s", self.feed, route, words.replace(token, "…")[:200])
         if wire.refuses_token(words.lower(), reply.status):
-            self._keep(asyncio.create_task(self._log_in_again(tokens)))
+            self._keep(asyncio.create_task(self.go_on_after(tokens)))
         return None
 
     # -- binary packets
@@ -242,11 +225,6 @@ class XtsStream(XtsSocket):
 
 def _not_told(state: str, words: str) -> None:
     """The feed's state is that of its prices: without the order socket the order book is read."""
-
-
-def _order_login(session: BrokerSession) -> tuple[object, ...]:
-    """What the order service's socket is opened with."""
-    return session.urls, *(session.tokens.get(name) for name in ("user_id", "access_token"))
 
 
 def _object(payload: object) -> Row:
