@@ -50,7 +50,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, tuple[tuple[str, str], ...]]
             ),
             ("latency_ms", "Delay, ms", "", ()),
             ("slippage_bps", "Slippage, basis points", "against every aggressive fill", ()),
-            ("participation", "Share of the quoted quantity", "more than 0, up to 1", ()),
+            ("participation", "Share of quoted quantity", "more than 0, up to 1", ()),
             ("charges", "Taxes and fees", "", (("false", "Not booked"), ("true", "Booked"))),
             (
                 "brokerage",

@@ -125,6 +125,7 @@ def _frame() -> dict[str, Any]:
         if here.account.order_mode is OrderMode.SEMI_AUTO
         else 0,
         "engaged": platform().kill_switch.engaged(here.account.id),
+        "session_words": _session_words()[1],
         "session_over": here.account.mode is Mode.LIVE and _login_word(here) in ("none", "expired"),
         "key_sheet": KEYS,
         "nav": _nav(),
@@ -161,8 +162,8 @@ def _dock(trades: bool) -> list[tuple[str, str, str, str]]:
         ("trade", url_for("trade.trade"), "chart-candlestick", "Watch"),
         ("orders", url_for("books.orders"), "list", "Orders"),
         ("positions", url_for("books.positions"), "layers", "Positions"),
-        ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
-        last if trades else ("strategies", url_for("python.index"), "square-terminal", "Strategies"),
+        ("strategies", url_for("python.index"), "square-terminal", "Strategies"),
+        last if trades else ("dashboard", url_for("dashboard.dashboard"), "layout-dashboard", "Home"),
     ]
 
 
