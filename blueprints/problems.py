@@ -176,6 +176,8 @@ def install(app: Flask, is_ours: Callable[[], bool]) -> None:
 def _expired_form() -> BaseResponse | tuple[str, int]:
     """A form whose session ended before it was sent: keep what was typed, ask to sign in."""
     if is_script():
+        if not current_user.is_authenticated:
+            hold_form()
         return Response("Your session has ended. Sign in again.", 401, mimetype="text/plain")
     if current_user.is_authenticated or not request.form:
         return _page(Problem("Load the page again, then retry.", status=400), "That form was too old")
@@ -193,4 +195,5 @@ def hold_form() -> None:
         for name, value in request.form.items(multi=True)
         if not any(word in name.lower() for word in _NEVER_KEPT) or name == "idempotency_key"
     ]
-    session["held"] = {"path": request.path, "fields": fields[:100]}
+    if fields:
+        session["held"] = {"path": request.path, "fields": fields[:100]}

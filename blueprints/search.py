@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 
 from flask import render_template, request
@@ -36,7 +37,20 @@ def find(words: str, exchange: str, most: int) -> list[Found]:
     ordered = [
         hit for _, same in groupby(hits, lambda hit: hit.symbol) for hit in sorted(same, key=_home_first)
     ]
-    return [Found(hit, title(hit, today())) for hit in ordered]
+    return [Found(hit, title(hit, today())) for hit in nearest_first(ordered)]
+
+
+def nearest_first(hits: list[Instrument]) -> list[Instrument]:
+    """Contracts that differ by their expiry alone change places until the nearest comes first; all others stay."""
+    alike: dict[tuple[object, ...], list[Instrument]] = {}
+    for hit in hits:
+        alike.setdefault((hit.exchange, hit.name, hit.kind, hit.strike), []).append(hit)
+    queues = {what: iter(sorted(same, key=_expiry)) for what, same in alike.items()}
+    return [next(queues[hit.exchange, hit.name, hit.kind, hit.strike]) for hit in hits]
+
+
+def _expiry(hit: Instrument) -> date:
+    return hit.expiry or date.max
 
 
 def _home_first(hit: Instrument) -> bool:

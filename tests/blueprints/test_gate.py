@@ -193,3 +193,15 @@ def test_a_form_whose_session_ended_is_kept_and_offered_again(stage: Stage, owne
     page = owner.get("/held").text
     assert 'action="/accounts/1/choose"' in page and "/orders" in page and "never kept" not in page
     assert owner.get("/held").status_code == 303
+
+
+def test_a_ticket_sent_by_script_after_the_session_ended_is_kept_too(stage: Stage, owner: Visitor) -> None:
+    """The ticket is sent by a script: what was typed waits behind the sign-in."""
+    token = owner.token()
+    stage.clock.at += timedelta(days=1)
+    typed = {"symbol": "RELIANCE", "exchange": "NSE", "action": "BUY", "quantity": "43", "price": "1,530.00"}
+    assert owner.post("/orders/place", token=token, script=True, data=typed).status_code == 401
+    assert owner.post("/shell/socket", token=token, script=True).status_code == 401
+    assert owner.post("/login", username="asha", password=PASSWORD).location == "/held"
+    page = owner.get("/held").text
+    assert 'action="/orders/place"' in page and "43" in page and "1,530.00" in page
