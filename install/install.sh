@@ -11,6 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 step() { echo "== $*"; }
+manage() { runuser -u openalgo -- env HOME="$data" python3 "$home/manage.py" "$@" --data-dir "$data"; }
 
 [ -n "$domain" ] || fail "say the name of the server: install.sh trade.example.com you@example.com"
 [[ $domain =~ ^[A-Za-z0-9.-]+$ ]] || fail "$domain is no host name"
@@ -18,6 +19,7 @@ step() { echo "== $*"; }
 command -v apt-get >/dev/null || fail "this script knows Ubuntu and Debian; INSTALL.md has the parts for others"
 
 step "packages"
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 apt-get update -q
 apt-get install -qy python3 python3-venv nginx certbot python3-certbot-nginx rsync
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed; this system has $(python3 -V)"
@@ -27,17 +29,17 @@ id openalgo >/dev/null 2>&1 || useradd --system --home-dir "$data" --shell /usr/
 install -d -o openalgo -g openalgo -m 0755 "$home"
 install -d -o openalgo -g openalgo -m 0700 "$data"
 
-step "program"
-rsync -a --delete --chown=openalgo:openalgo --exclude=.git --exclude=.venv --exclude=.env --exclude=/var --exclude=node_modules "$here/" "$home/"
-
 step "stop and back up what runs"
 if systemctl is-active --quiet openalgo; then
   systemctl stop openalgo
-  runuser -u openalgo -- python3 "$home/manage.py" backup --data-dir "$data"
+  manage backup
 fi
 
+step "program"
+rsync -a --delete --chown=openalgo:openalgo --exclude=.git --exclude=.venv --exclude=.env --exclude=/var --exclude=node_modules "$here/" "$home/"
+
 step "prepare"
-runuser -u openalgo -- env HOME="$data" python3 "$home/manage.py" setup --data-dir "$data"
+manage setup
 set_to() { # NAME VALUE: only when the line is still as shipped, so that your changes stay
   runuser -u openalgo -- sed -i "s|^$1=\(http://127.0.0.1:5000\)\{0,1\}$|$1=$2|" "$data/.env"
 }
@@ -65,5 +67,5 @@ else
 fi
 
 step "done"
-runuser -u openalgo -- python3 "$home/manage.py" doctor --data-dir "$data" || true
+manage doctor || true
 echo "Make the first user: sudo -u openalgo python3 $home/manage.py user add NAME --admin --data-dir $data"
