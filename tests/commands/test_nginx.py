@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -22,7 +23,7 @@ NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/loca
 SITE = ROOT / "install" / "nginx" / "openalgo.conf"
 MAIN = """
 daemon off; pid {home}/nginx.pid; error_log stderr info;
-events {{ worker_connections 64; }}
+events {{ worker_connections 1024; }}
 http {{
     access_log off;
     {temporary}
@@ -109,6 +110,29 @@ def test_the_feed_is_reached_at_ws(front: tuple[Install, str]) -> None:
         socket_.send(json.dumps({"action": "subscribe", "symbols": symbols, "mode": 1}))
         heard = [json.loads(socket_.recv(20)) for _ in range(2)]
     assert {frame.get("type") for frame in heard} >= {"market_data"}
+
+
+def test_bodies_that_trickle_hold_up_nobody(front: tuple[Install, str]) -> None:
+    """More of them than the web has threads: the proxy gathers each, and ends those that stand still."""
+    install, address = front
+    host, _, port = address.partition(":")
+    head = f"POST /api/v1/ping HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    whole = json.dumps({"apikey": install.key}).encode()
+    with contextlib.ExitStack() as held:
+        crowd = [held.enter_context(socket.create_connection((host, int(port)))) for _ in range(100)]
+        for one in crowd:
+            one.settimeout(40)
+            one.sendall(head + b"1\r\n{\r\n")
+        asked = requests.post(f"http://{address}/api/v1/ping", json={"apikey": install.key}, timeout=10)
+        assert asked.status_code == 200
+        patient, *still = crowd
+        for byte in whole[1:]:
+            patient.sendall(b"1\r\n%c\r\n" % byte)
+        patient.sendall(b"0\r\n\r\n")
+        assert b" 200 OK" in patient.recv(4096)
+        began = time.monotonic()
+        assert not any(one.recv(4096).startswith(b"HTTP/1.1 2") for one in still)
+        assert time.monotonic() - began < 30
 
 
 def test_metrics_stay_inside(front: tuple[Install, str]) -> None:
