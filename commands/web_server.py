@@ -10,8 +10,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable
-from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
@@ -19,6 +17,7 @@ from granian.net import SocketHolder
 from granian.server.mt import MTServer
 
 import config
+from commands.bodies import counted
 
 _BACKLOG = 1024
 _GRACE = 16
@@ -26,8 +25,6 @@ _HEADER_MS = 15_000
 _COLLECT = (20_000, 20, 20)
 """New objects between two collections, and collections of young ones between two of older ones: an answered order
 leaves hardly a cycle behind, and Python's own 700 looks for some with every one."""
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Any]
 
 
 class Server(MTServer):
@@ -81,5 +78,6 @@ def main(settings: config.Settings, listen: int = -1) -> int:
     threading.Thread(target=pulse.keep_beating, name="pulse", daemon=True).start()
     sessions = application.extensions["platform"].sessions
     threading.Thread(target=sessions.load_brokers, name="brokers", daemon=True).start()
-    Server(settings, listen).serve(target_loader=lambda: application, wrap_loader=False)
+    served = counted(application, settings.web_threads)
+    Server(settings, listen).serve(target_loader=lambda: served, wrap_loader=False)
     return 0

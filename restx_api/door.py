@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 from marshmallow import Schema, ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 
 from domain.errors import InvalidRequest, NotSupported, PlatformError, Unauthorized, Unavailable
 from domain.model import Mode, OrderMode
@@ -317,6 +317,8 @@ def _json() -> Any:
         raise errors.Unreadable(str(error)) from error
     except RequestEntityTooLarge as error:
         raise errors.TooLarge("Request body is larger than 1 MiB") from error
+    except TooManyRequests as error:
+        raise errors.TooMany(1.0) from error
     except HTTPException as error:
         raise errors.Unreadable("Request body could not be read") from error
 

@@ -19,8 +19,9 @@ on last.account_id = orders.account_id and last.seq = (
 """
 _GAPS = "select account_id, count(*) as rows, max(seq) as last from order_events group by account_id"
 _STEPS = """
-select intents.id, intents.state, steps.state as told from intents left join intent_steps as steps
-on steps.seq = (select max(seq) from intent_steps as one where one.intent_id = intents.id)
+select intents.id, intents.state, last.state as told from intents left join (
+    select intent_id, state, max(seq) from intent_steps group by intent_id
+) as last on last.intent_id = intents.id
 """
 _SHOWN = {
     "PENDING": "open",
