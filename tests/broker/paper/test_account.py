@@ -141,7 +141,7 @@ def test_refusal_for_money_says_how_much_is_lacking(floor: Floor) -> None:
     assert isinstance(outcome, Refused)
     assert outcome.code == "INSUFFICIENT_FUNDS"
     assert outcome.order_id == ""
-    assert "10000000.00" in outcome.words and "50000000.00" in outcome.words
+    assert "₹1,00,00,000.00" in outcome.words and "₹5,00,00,000.00" in outcome.words
     assert statements.orders(floor.account) == []
 
 
