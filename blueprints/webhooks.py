@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, request
 from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from domain.errors import InvalidRequest, NotFound, NotSupported, Unauthorized
 from services.postbacks import Postbacks
@@ -48,10 +49,10 @@ def chartink(webhook_id: str) -> Response:
 def postback(broker: str) -> Response:
     """Order news of a broker, proven by its signature. It makes us look; it is not believed by itself."""
     postbacks: Postbacks = current_app.extensions["platform"].postbacks
-    if (request.content_length or 0) > _LARGEST:
-        return _answer({"status": "error", "message": "Request body is too large"}, 413)
     try:
-        postbacks.take(broker, request.get_data(cache=False)[: _LARGEST + 1])
+        postbacks.take(broker, _read())
+    except RequestEntityTooLarge:
+        return _answer({"status": "error", "message": "Request body is too large"}, 413)
     except NotFound as error:
         return _answer({"status": "error", "message": str(error)}, 404)
     except NotSupported as error:
@@ -74,12 +75,21 @@ def _body(webhook_id: str) -> object:
     for rate in parse_many(settings.webhook_rate_limit):
         if not _limiter.hit(rate, request.remote_addr or "", webhook_id):
             raise SignalRefused("Rate limit exceeded. Please slow down your requests.", 429)
-    if (request.content_length or 0) > _LARGEST:
-        raise SignalRefused("Request body is too large", 413)
     try:
-        return json.loads(request.get_data(cache=False)[: _LARGEST + 1] or b"{}")
+        return json.loads(_read() or b"{}")
+    except RequestEntityTooLarge as error:
+        raise SignalRefused("Request body is too large", 413) from error
     except (ValueError, RecursionError) as error:
         raise SignalRefused("Request body must be valid JSON") from error
+
+
+def _read() -> bytes:
+    """The whole body, also where no length was told before. Raises RequestEntityTooLarge."""
+    request.max_content_length = _LARGEST + 1  # the stream ends there, without a word
+    raw = request.get_data(cache=False)
+    if len(raw) > _LARGEST:
+        raise RequestEntityTooLarge
+    return raw
 
 
 def _answer(body: dict[str, Any], status: int = 200) -> Response:

@@ -19,9 +19,9 @@ WORDS = "Too many requests whose bodies have not come yet"
 
 
 class _Stream(Protocol):
-    def read(self, size: int = -1) -> bytes: ...
+    def read(self, *size: int) -> bytes: ...
 
-    def readline(self, size: int = -1) -> bytes: ...
+    def readline(self, *size: int) -> bytes: ...
 
 
 class Waits:
@@ -50,20 +50,20 @@ class Waits:
 
 
 class _Body:
-    """A request's body, read under the counts."""
+    """A request's body, read under the counts. The server's stream knows no size of -1, so none is made up."""
 
     def __init__(self, stream: _Stream, address: str, waits: Waits) -> None:
         self._stream = stream
         self._address = address
         self._waits = waits
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, *size: int) -> bytes:
         with self._waits.one(self._address):
-            return self._stream.read(size)
+            return self._stream.read(*size)
 
-    def readline(self, size: int = -1) -> bytes:
+    def readline(self, *size: int) -> bytes:
         with self._waits.one(self._address):
-            return self._stream.readline(size)
+            return self._stream.readline(*size)
 
 
 def counted(application: Wsgi, threads: int) -> Wsgi:

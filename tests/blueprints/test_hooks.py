@@ -1,7 +1,10 @@
 """Webhooks: made, mapped, switched on, hit from outside, seen."""
 
+import io
 import re
 from typing import Any
+
+import pytest
 
 from tests.blueprints.stage import Stage, Visitor
 
@@ -36,6 +39,15 @@ def test_a_signal_is_refused_until_its_webhook_is_on(stage: Stage, owner: Visito
     assert "26112400000001" in owner.get(f"{path}?part=signals").text
     owner.post(f"{path}/switch", on="0")
     assert send(stage, page, symbol="RELIANCE", action="BUY").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/strategy/webhook/x", "/chartink/webhook/x", "/postback/zerodha"])
+def test_a_body_of_unknown_length_is_read_to_a_bound(stage: Stage, path: str) -> None:
+    """As one in chunks comes: no length is told, and the server says where it ends."""
+    body = io.BytesIO(b" " * (1 << 20))
+    told = {"wsgi.input": body, "wsgi.input_terminated": True}
+    answer = stage.app.test_client().post(path, environ_overrides=told)
+    assert answer.status_code == 413 and body.tell() <= 1 << 17
 
 
 def test_a_bad_form_names_its_field(owner: Visitor) -> None:

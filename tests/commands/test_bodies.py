@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -58,6 +59,28 @@ class _From(HTTPAdapter):
 
     def init_poolmanager(self, *given: object, **named: object) -> None:
         super().init_poolmanager(*given, source_address=(self._address, 0), **named)  # type: ignore[arg-type]
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(120)
+def test_a_form_is_read_whole(install: Install) -> None:
+    """A form's reader asks for all there is, without a size."""
+    with requests.Session() as browser:
+        page = browser.get(f"{install.http}/login", timeout=10).text
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert token is not None
+        form = {"csrf_token": token[1], "username": "nobody", "password": "wrong"}
+        answer = browser.post(f"{install.http}/login", data=form, timeout=10)
+    assert answer.status_code == 401 and "nobody" in answer.text
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(120)
+def test_a_body_is_read_whole_by_those_that_name_no_size(install: Install) -> None:
+    """As webhooks do: the server's own stream takes no negative one."""
+    nobody = "00000000-0000-4000-8000-000000000000"
+    answer = requests.post(f"{install.http}/strategy/webhook/{nobody}", json={"symbol": "INFY"}, timeout=10)
+    assert answer.status_code == 404 and answer.json()
 
 
 @pytest.mark.journey
