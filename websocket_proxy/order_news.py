@@ -1,7 +1,8 @@
 """Order news of a feed on its way into the store: in the order in which it came, and again soon when it was not stored.
 
-What cannot be stored is tried again with longer pauses. News that fails alone for all of them is given up with an error
-and the rest goes on; the look at the account, each minute, is its net.
+What cannot be stored is tried again with longer pauses. News that fails alone for all of them is given up with an
+error, and the look at the account, each minute, is its net. The rest goes on meanwhile: what is stored late is not
+taken for newer than it is (`services/order_updates.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ log = logging.getLogger(__name__)
 
 GATHER: Final = 0.02
 """Seconds that news is gathered: the first is usually of an order whose own answer is just being written."""
-PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between the tries of one piece of news."""
+PAUSES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, *(5.0,) * 10)
+"""Seconds between the tries of one piece of news, a minute in all; what comes meanwhile waits for the next."""
 MOST: Final = 2_000
 """News that waits; above it the oldest is let go."""
 
@@ -54,19 +55,27 @@ class OrderNews:
             self._busy = False
 
     async def _store_all(self) -> None:
-        """Store what waits in one commit; where that fails the first alone, so that one bad piece ends no other."""
-        news, self._waiting = self._waiting, []
+        """Store what waits in one commit; where that fails the first alone and the rest alone, so that one bad piece
+        holds up no other: it is tried again with what has come since."""
+        news = self._take()
         if await self._stored(news):
             return
         for pause in self._pauses:
             if len(news) > 1 and await self._stored(news[:1]):
                 self._put_back(news[1:])
                 return
+            if len(news) > 1 and await self._stored(news[1:]):
+                news = news[:1]
             await asyncio.sleep(pause)
+            news += self._take()
             if await self._stored(news):
                 return
         log.error("order news given up feed=%s order=%s", self._feed, news[0])
         self._put_back(news[1:])
+
+    def _take(self) -> list[Order]:
+        news, self._waiting = self._waiting, []
+        return news
 
     async def _stored(self, news: Sequence[Order]) -> bool:
         try:
