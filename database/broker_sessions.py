@@ -79,22 +79,22 @@ def open_session(
 
 def replace_tokens(connection: Connection, account_id: int, serial: int, tokens_cipher: str) -> bool:
     """Keep other tokens of that very login; False when it was ended or replaced."""
-    query = update(BROKER_SESSIONS).where(
-        BROKER_SESSIONS.c.account_id == account_id,
-        BROKER_SESSIONS.c.serial == serial,
-        BROKER_SESSIONS.c.ended_at.is_(None),
-    )
-    return connection.execute(query.values(tokens_cipher=tokens_cipher)).rowcount == 1
+    return _change(connection, account_id, serial, tokens_cipher=tokens_cipher)
 
 
 def end(connection: Connection, account_id: int, serial: int, now: datetime) -> bool:
     """End that very login; False when it was ended or replaced already."""
+    return _change(connection, account_id, serial, ended_at=now)
+
+
+def _change(connection: Connection, account_id: int, serial: int, **values: object) -> bool:
+    """Change that very login while it lasts."""
     query = update(BROKER_SESSIONS).where(
         BROKER_SESSIONS.c.account_id == account_id,
         BROKER_SESSIONS.c.serial == serial,
         BROKER_SESSIONS.c.ended_at.is_(None),
     )
-    return connection.execute(query.values(ended_at=now)).rowcount == 1
+    return connection.execute(query.values(**values)).rowcount == 1
 
 
 def forget(connection: Connection, account_id: int) -> None:

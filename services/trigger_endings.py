@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
-from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -23,8 +21,9 @@ from database.engine import Database
 from database.triggers import ACTIVE, CANCELLED, Trigger
 from domain.clock import Clock
 from domain.errors import PlatformError
-from domain.model import Exchange, Order, Product
+from domain.model import Order
 from services.accounts import Caller
+from services.trigger_fires import Positions
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +33,6 @@ CLOSED = "The position was closed: the exit ended without an order."
 LOOK_BACK = timedelta(days=60)
 """How long ago an order may have been that still holds something: few positions live longer."""
 PAGE = 500
-
-
-class Positions(Protocol):
-    def closable(
-        self, caller: Caller, symbol: str, exchange: Exchange, product: Product
-    ) -> Decimal | None: ...
 
 
 @dataclass

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 
 import pytest
 
 from config import SystemClock
 from database import leases
+from domain.clock import IST
 from domain.errors import BrokerError, BrokerUnavailable
 from domain.model import Exchange, Instrument, InstrumentKind, Mode
 from domain.roles import Role
@@ -27,9 +29,11 @@ from tests.simulators.server import Simulator
 
 
 class Shifted(SystemClock):
-    """The real clock, with `ahead` added to its date."""
+    """The real clock, begun at noon in India, far from the daily cut; `ahead` is added to its date."""
 
-    ahead = timedelta()
+    def __init__(self) -> None:
+        now = super().now()
+        self.ahead = datetime.combine(now.astimezone(IST).date(), time_of_day(12), IST) - now
 
     def now(self) -> datetime:
         return super().now() + self.ahead
@@ -121,7 +125,7 @@ def test_a_fight_over_the_keys_is_not_fought(
         with pytest.raises(BrokerError, match="market data session has ended"):
             price(platform, account, share)
     assert logins(house) == 1 and time.monotonic() - began < 4
-    web.clock.ahead = REST + timedelta(seconds=1)  # type: ignore[attr-defined]
+    web.clock.ahead += REST + timedelta(seconds=1)  # type: ignore[attr-defined]
     assert price(worker, account, share) == 1500
     assert logins(house) == 2
 

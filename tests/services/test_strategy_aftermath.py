@@ -12,7 +12,7 @@ import pytest
 from database import strategies as rows
 from database import strategy_runs as run_rows
 from domain.clock import IST
-from domain.strategies import DAYS, Restart, Schedule, ScheduleKind, StrategyState, Window
+from domain.strategies import DAYS, Alert, Restart, Schedule, ScheduleKind, StrategyState, Window
 from services import strategy_keeper, strategy_watch
 from services.strategy_alerts import StrategyAlerts
 from tests.services.strategy_house import LOOP, House, RealClock
@@ -155,14 +155,8 @@ def test_old_logs_go_while_it_runs(house: House, monkeypatch: pytest.MonkeyPatch
     assert kept.exists() and "up" in house.log(strategy_id)
 
 
-def test_a_whole_window_that_nobody_kept_is_told_once(house: House) -> None:
-    """The platform was off from before its start until after its end: nothing else would say that it did not run."""
-    day = [name for name in DAYS if name != DAYS[datetime.now(IST).weekday()]]
-    strategy_id = house.add(
-        LOOP, schedule=Schedule(windows=(Window(start="10:00", stop="11:00"),), days=day[:1])
-    )
-    due = datetime.now(UTC) - timedelta(hours=3)
-    house.store.write(lambda c: rows.change(c, strategy_id, next_start=due))
+def told_once(house: House) -> Alert:
+    """The one alert, after two keepers one after the other had time to tell."""
     alerts = StrategyAlerts(house.store, RealClock())
     for _ in range(2):
         house.keeper()
@@ -173,6 +167,18 @@ def test_a_whole_window_that_nobody_kept_is_told_once(house: House) -> None:
         time.sleep(1.0)
         house.abandon()
     (alert,) = alerts.listed(house.caller.user_id)
+    return alert
+
+
+def test_a_whole_window_that_nobody_kept_is_told_once(house: House) -> None:
+    """The platform was off from before its start until after its end: nothing else would say that it did not run."""
+    day = [name for name in DAYS if name != DAYS[datetime.now(IST).weekday()]]
+    strategy_id = house.add(
+        LOOP, schedule=Schedule(windows=(Window(start="10:00", stop="11:00"),), days=day[:1])
+    )
+    due = datetime.now(UTC) - timedelta(hours=3)
+    house.store.write(lambda c: rows.change(c, strategy_id, next_start=due))
+    alert = told_once(house)
     assert alert.kind == "late" and alert.reason.startswith("Missed: the whole window of ")
     assert f"{due.astimezone(IST):%H:%M}" in alert.reason
     notes = [note.words for note in house.host.notes(house.caller, strategy_id)]
@@ -183,15 +189,6 @@ def test_a_missed_start_is_told_once_whoever_keeps_them(house: House) -> None:
     at = datetime.now(UTC) - timedelta(hours=2)
     strategy_id = house.add(LOOP, schedule=Schedule(kind=ScheduleKind.ONCE, at=at))
     house.store.write(lambda c: rows.change(c, strategy_id, done_window=None))
-    alerts = StrategyAlerts(house.store, RealClock())
-    for _ in range(2):
-        house.keeper()
-        deadline = time.monotonic() + 20
-        while not alerts.listed(house.caller.user_id):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(1.0)
-        house.abandon()
-    (alert,) = alerts.listed(house.caller.user_id)
+    alert = told_once(house)
     assert alert.kind == "late" and alert.reason.startswith("Missed")
     assert house.host.runs(house.caller, strategy_id) == []
