@@ -32,6 +32,7 @@ def rehearsal(product: Product, name: str, *options: str) -> Iterator[dict[str, 
         process.wait(10)
 
 
+@pytest.mark.xdist_group("broker return")  # it mostly waits for processes of its own
 @pytest.mark.parametrize(
     ("broker", "options"),
     [

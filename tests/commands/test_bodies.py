@@ -63,6 +63,7 @@ class _From(HTTPAdapter):
 
 @pytest.mark.journey
 @pytest.mark.timeout(120)
+@pytest.mark.xdist_group("slow bodies")
 def test_a_form_is_read_whole(install: Install) -> None:
     """A form's reader asks for all there is, without a size."""
     with requests.Session() as browser:
@@ -76,6 +77,7 @@ def test_a_form_is_read_whole(install: Install) -> None:
 
 @pytest.mark.journey
 @pytest.mark.timeout(120)
+@pytest.mark.xdist_group("slow bodies")
 def test_a_body_is_read_whole_by_those_that_name_no_size(install: Install) -> None:
     """As webhooks do: the server's own stream takes no negative one."""
     nobody = "00000000-0000-4000-8000-000000000000"
@@ -85,6 +87,7 @@ def test_a_body_is_read_whole_by_those_that_name_no_size(install: Install) -> No
 
 @pytest.mark.journey
 @pytest.mark.timeout(120)
+@pytest.mark.xdist_group("slow bodies")
 def test_a_crowd_of_bodies_that_stand_still_is_told_so_and_stops_nobody_else(install: Install) -> None:
     host, port = install.address
     head = f"POST /api/v1/ping HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()

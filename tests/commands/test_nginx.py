@@ -34,6 +34,7 @@ _KEPT = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.timeout(180),
+    pytest.mark.xdist_group("slow bodies"),  # they mostly wait
     pytest.mark.skipif(NGINX is None, reason="there is no nginx here"),
 ]
 
